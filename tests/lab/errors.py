@@ -1,0 +1,5 @@
+"""The one exception that the command line shows as a plain sentence."""
+
+
+class LabError(Exception):
+    """Something the person at the keyboard can understand and act on."""
