@@ -1,4 +1,4 @@
-"""Entry point for `python3 tests/lab VERB` and `python3 -m tests.lab VERB`, from any directory and without installing."""
+"""Entry point of `python3 tests/lab VERB` and `python3 -m tests.lab VERB`, from any directory, nothing installed."""
 
 import sys
 from pathlib import Path

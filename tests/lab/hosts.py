@@ -5,15 +5,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import image, network, nspawn, ssh, supervisor
+from . import caches, image, network, nspawn, ssh, supervisor
 from .errors import LabError
 from .settings import CGROUP, Settings, check_name
-from .system import BOOT_ID, FileLock, is_locked, read_json, remove_tree, run, tail, wait_for, write_atomically
+from .system import BOOT_ID, FileLock, is_locked, read_json, remove_tree, tail, wait_for, write_atomically
 
 BOOT_TIMEOUT = 90
 STOP_TIMEOUT = 120
@@ -43,10 +42,12 @@ def reap(settings: Settings) -> None:
     leases = read_json(settings.run / "leases.json", {})
     living = set()
     for directory in sorted(settings.hosts.iterdir()) if settings.hosts.is_dir() else []:
-        if is_locked(directory / "lock"):
-            living.add(directory.name)
-        else:
+        lock = FileLock(directory / "lock")
+        if lock.acquire(wait=False):
             _remove_remains(settings, directory.name)
+            lock.release()
+        else:
+            living.add(directory.name)
     # A host may also have died before it had a directory, or between removing that and the rest.
     for kind in ("disks", "seeds"):
         for directory in (settings.cache / kind).glob("*"):
@@ -92,73 +93,101 @@ def up(
     owner: int | None = None,
     number: int | None = None,
     storage: str = "auto",
+    binds: list[str] | None = None,
 ) -> list[dict]:
     """Make sure that these hosts run; return one report per name, in that order.
 
     `owner` is a process number: its hosts go when it does. `number` is the host part of the first one's address, the
-    others get the following ones. A host that runs already is left alone if it is of the same release. LabError when
-    a host does not get ready; then it is removed again.
+    others get the following ones. `binds` are SOURCE:TARGET pairs of directories. A host that runs already is left
+    alone if it is of the same release. LabError when a host does not get ready; then it is removed again.
     """
-    for name in names:
-        check_name(name)
+    names = [check_name(name) for name in dict.fromkeys(names)]
     if owner is not None and not Path(f"/proc/{owner}").exists():
         raise LabError(f"there is no process {owner} to own the hosts")
+    binds = [check_bind(bind) for bind in binds or []]
     base = image.ensure(settings, dist)
     began = time.monotonic()
-    fresh, known = [], []
+    # A private key lives below; everything in it that is secret has a mode of its own.
     settings.hosts.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        wait_for(lambda name=name: (state(settings, name) or {}).get("status") != "stopping", STOP_TIMEOUT)
-    with FileLock(settings.lock):
+    fresh: dict[str, subprocess.Popen] = {}
+    failures = []
+    with _quiet_lab(settings, names):
         reap(settings)
         ssh.ensure_key(settings)
+        present = {name: found for name in names if (found := state(settings, name))}
+        for name, found in present.items():
+            if found["dist"] != dist:
+                raise LabError(f"{name} already runs {found['dist']}; take it down first")
         network.ensure(settings)
-        for index, name in enumerate(dict.fromkeys(names)):
-            if present := state(settings, name):
-                if present["dist"] != dist:
-                    raise LabError(f"{name} already runs {present['dist']}; take it down first")
-                known.append(name)
-                continue
-            _order(settings, name, dist, base, owner, None if number is None else number + index, storage)
-            fresh.append(name)
-        try:
-            for name in fresh:
-                _await_supervisor(settings, name)
-        finally:
-            ssh.write_files(settings, all_states(settings))
+        common = {"dist": dist, "image": str(base.directory), "owner": owner, "storage": storage, "binds": binds}
+        common["pip_conf"] = caches.guest_pip_conf()
+        for index, name in enumerate(names):
+            if name not in present:
+                address = _lease(settings, name, None if number is None else number + index)
+                _order(settings, {"name": name, "address": address, **common})
+                fresh[name] = supervisor.start(settings, name)
+        for name, launcher in fresh.items():
+            try:
+                _await_supervisor(settings, name, launcher)
+            except LabError as error:
+                failures.append(str(error))
+        ssh.write_files(settings, all_states(settings))
     base.lock.release()
-    for name in known:
-        if state(settings, name)["status"] == "off":
+    if failures:
+        down(settings, list(fresh))
+        raise LabError("\n".join(failures))
+    for name, found in present.items():
+        if found["status"] == "off":
             switch_on(settings, name)
-    reports = await_ready(settings, [*fresh, *known], began, remove_failed=fresh)
-    return sorted(reports, key=lambda report: names.index(report["name"]))
+    return await_ready(settings, names, began, remove_failed=fresh)
 
 
-def _order(settings, name, dist, base, owner, number, storage) -> None:
+def check_bind(bind: str) -> str:
+    """Return a SOURCE:TARGET pair with both paths absolute, otherwise raise LabError."""
+    source, colon, target = bind.partition(":")
+    if not colon or ":" in target or not target.startswith("/"):
+        raise LabError(f"{bind!r} is not SOURCE:TARGET with an absolute target")
+    if not Path(source).exists():
+        raise LabError(f"{source} does not exist")
+    return f"{Path(source).resolve()}:{target}"
+
+
+@contextlib.contextmanager
+def _quiet_lab(settings: Settings, names: list[str]):
+    """Hold the lab's lock at a moment when none of these hosts is just going away; that takes the lock itself."""
+    end = time.monotonic() + STOP_TIMEOUT
+    while True:
+        with FileLock(settings.lock):
+            if all((state(settings, name) or {}).get("status") != "stopping" for name in names):
+                yield
+                return
+        if time.monotonic() > end:
+            raise LabError("a former host of that name does not go away")
+        time.sleep(0.05)
+
+
+def _lease(settings: Settings, name: str, number: int | None) -> str:
     leases = read_json(settings.run / "leases.json", {})
     leases[name] = network.pick_address(settings.subnet, leases, name, number)
     write_atomically(settings.run / "leases.json", json.dumps(leases, indent=1) + "\n")
-    directory = settings.hosts / name
+    return leases[name]
+
+
+def _order(settings: Settings, order: dict) -> None:
+    directory = settings.hosts / order["name"]
     directory.mkdir()
-    order = {
-        "name": name,
-        "dist": dist,
-        "address": leases[name],
-        "image": str(base.directory),
-        "owner": owner,
-        "storage": storage,
-    }
-    write_atomically(directory / "order.json", json.dumps(order) + "\n")
-    supervisor.start(settings, name)
+    # Not for everybody's eyes: the address of a private package index may contain a password.
+    write_atomically(directory / "order.json", json.dumps(order) + "\n", mode=0o600)
 
 
-def _await_supervisor(settings: Settings, name: str) -> None:
+def _await_supervisor(settings: Settings, name: str, launcher: subprocess.Popen) -> None:
     path = settings.hosts / name / "state.json"
-    if not wait_for(path.exists, 30, 0.01):
-        raise LabError(f"the supervisor of {name} did not start:\n{tail(path.with_name('supervisor.log'))}")
+    # `systemd-run` ends at once and successfully, a supervisor only when it failed.
+    wait_for(lambda: path.exists() or launcher.poll(), 30, 0.01)
     found = read_json(path, {})
-    if found.get("status") == "failed":
-        raise LabError(f"{name} could not be prepared: {found.get('error')}")
+    if found.get("status") not in ("running", "off"):
+        cause = found.get("error") or tail(path.with_name("supervisor.log"))
+        raise LabError(f"{name} could not be started: {cause}")
 
 
 def await_ready(settings: Settings, names: list[str], began: float, remove_failed=()) -> list[dict]:
@@ -186,10 +215,17 @@ def _await_one(settings: Settings, name: str, began: float) -> dict | LabError:
         if found is None or found["status"] != "running":
             status = found["status"] if found else "gone"
             return LabError(f"{name} is {status} instead of booting; its console:\n{tail(directory / 'console.log')}")
-        command = [*ssh_command(settings, name), "systemctl is-system-running --wait; systemctl --failed --plain --no-legend"]
+        command = [
+            *ssh_command(settings, name),
+            "systemctl is-system-running --wait; systemctl --failed --plain --no-legend",
+        ]
         try:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=max(1, end - time.monotonic())
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=max(1, end - time.monotonic()),
             )
         except subprocess.TimeoutExpired:
             break
@@ -246,6 +282,14 @@ def down(settings: Settings, names: list[str]) -> list[str]:
     return gone
 
 
+def harvest(settings: Settings, name: str) -> int:
+    """Take what a running host downloaded into the caches; return the number of files."""
+    found = require(settings, name)
+    # The host's mounts can only be seen from its supervisor's mount namespace.
+    upper = Path(f"/proc/{found['pid']}/root{settings.hosts / name / 'disk/upper'}")
+    return caches.harvest(settings, found["dist"], upper)
+
+
 def require(settings: Settings, name: str, status: str | None = None) -> dict:
     """Return the state of a living host, which must have that status if one is given; otherwise LabError."""
     found = state(settings, name)
@@ -298,10 +342,15 @@ def reboot(settings: Settings, name: str) -> dict:
 def enter(settings: Settings, name: str, command: list[str]) -> int:
     """Run a command as root in a host, past SSH, with our standard streams; return its exit status."""
     leader = require_leader(settings, name)
-    clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root"]
+    clean = [
+        "env",
+        "-i",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG=C.UTF-8",
+        "HOME=/root",
+    ]
     if term := os.environ.get("TERM"):
         clean.append(f"TERM={term}")
-    return subprocess.call(["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "-C", "--wd=/", *clean, *command])
-
-
-__all__ = ["alive", "all_states", "boot", "down", "enter", "kill", "reap", "reboot", "run", "state", "switch_on", "sys", "up"]
+    return subprocess.call(
+        ["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "-C", "--wd=/", *clean, *command]
+    )

@@ -32,6 +32,9 @@ PACKAGES = (
     "tzdata",
 )
 
+# Where Debian keeps the kernel settings (such as: everybody may ping) that it ships apart from systemd.
+PACKAGES_OF = {"trixie": ("linux-sysctl-defaults",), "bookworm": ()}
+
 # An archive's index moves on and old packages vanish from it, so yesterday's lists answer installs with 404.
 MAX_AGE_SECONDS = 24 * 3600
 
@@ -78,14 +81,18 @@ def extra_authorities() -> dict[str, str]:
     if not CA_DIRECTORY.is_dir():
         return {}
     return {
-        str(path.relative_to(CA_DIRECTORY)): path.read_text() for path in sorted(CA_DIRECTORY.rglob("*.crt")) if path.is_file()
+        str(path.relative_to(CA_DIRECTORY)): path.read_text()
+        for path in sorted(CA_DIRECTORY.rglob("*.crt"))
+        if path.is_file()
     }
 
 
 def carried_apt_settings() -> str:
     """Return those of the controller's apt settings without which its archive cannot be reached."""
     lines = run("apt-config", "dump").splitlines() if shutil.which("apt-config") else []
-    return "".join(f"{line}\n" for line in lines if line.split(" ", 1)[0] in CARRIED_APT_SETTINGS and not line.endswith('"";'))
+    return "".join(
+        f"{line}\n" for line in lines if line.split(" ", 1)[0] in CARRIED_APT_SETTINGS and not line.endswith('"";')
+    )
 
 
 def image_files(authorities: dict[str, str], apt_settings: str) -> dict[str, str]:
@@ -110,7 +117,7 @@ def image_files(authorities: dict[str, str], apt_settings: str) -> dict[str, str
 
 def recipe_hash(dist: str, files: dict[str, str]) -> str:
     """Return 12 hex digits that change whenever an image built now would differ by intention."""
-    recipe = json.dumps([dist, PACKAGES, SETUP_SCRIPT, sorted(files.items())])
+    recipe = json.dumps([dist, PACKAGES, PACKAGES_OF[dist], SETUP_SCRIPT, sorted(files.items())])
     return hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
 
@@ -127,7 +134,7 @@ def build_command(dist: str, target: Path, apt_settings: str) -> list[str]:
         "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
         # A fresh cloud machine would have to fetch the lists first: a minute per host for nothing.
         "--skip=cleanup/apt/lists",
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(PACKAGES + PACKAGES_OF[dist])}",
         *options,
         dist, str(target),
     ]  # fmt: skip

@@ -10,8 +10,11 @@ from .settings import BRIDGE, CGROUP, UNIT_PREFIX
 from .system import run
 
 
-def nspawn_command(name: str, root: Path) -> list[str]:
-    """Return the command line of systemd-nspawn for one guest whose file system is at `root`."""
+def nspawn_command(name: str, root: Path, binds: tuple[str, ...] = ()) -> list[str]:
+    """Return the command line of systemd-nspawn for one guest whose file system is at `root`.
+
+    `binds` are SOURCE:TARGET pairs shown in it read-only.
+    """
     return [
         # If the supervisor is killed, its guest goes too, instead of running on with nobody in charge.
         "setpriv", "--pdeathsig", "KILL",
@@ -23,8 +26,11 @@ def nspawn_command(name: str, root: Path) -> list[str]:
         # The supervisor already gave it a cgroup; machined need not exist.
         "--keep-unit", "--register=no",
         "--settings=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe",
-        # Needed by containers inside the guest.
-        "--capability=all", "--system-call-filter=add_key keyctl bpf",
+        # Needed by containers inside the guest; but the kernel and the clock are the controller's.
+        "--capability=all", "--drop-capability=CAP_SYS_MODULE,CAP_SYS_TIME", "--system-call-filter=add_key keyctl bpf",
+        *(f"--bind-ro={bind}" for bind in binds),
+        # What systemd would show on a screen goes to the console log.
+        "systemd.show_status=1",
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The process that owns one host: its mounts, its cgroup and the nspawn running it; when it ends, nothing of them stays.
+"""The process that owns one host: its mounts, its cgroup, its nspawn; when it ends, nothing of them stays.
 
 It holds an flock on the host's directory as long as it lives. So anybody can tell a living host from the remains of
 a dead one, and a process number in the state is only believed while that lock is held.
@@ -19,7 +19,7 @@ from pathlib import Path
 from . import caches, network, nspawn, ssh
 from .errors import LabError
 from .image import Image
-from .settings import BRIDGE, GUEST_MTU, TMPFS_NEEDS_KIB, TMPFS_SIZE, UNIT_PREFIX, Settings
+from .settings import GUEST_MTU, GUEST_USER, TMPFS_NEEDS_KIB, TMPFS_SIZE, Settings
 from .system import FileLock, read_json, remove_tree, run, write_atomically
 
 
@@ -73,10 +73,13 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until the host is gone; return the exit status."""
+        if not (self.dir / "order.json").exists():
+            raise LabError(f"nobody ordered a host {self.name}")
         self.lock.acquire()
         order = read_json(self.dir / "order.json", None)
         if order is None:
             raise LabError(f"nobody ordered a host {self.name}")
+        self.pip_conf = order.pop("pip_conf")
         self.state = {**order, "pid": os.getpid(), "status": "preparing", "created": time.time()}
         image = Image(Path(order["image"]))
         wakeups = self._catch_signals()
@@ -124,7 +127,7 @@ class Supervisor:
         run("mount", "-t", "overlay", "-o", layers, f"aiko-lab-{self.name}", str(self.root))
         resolv = network.resolv_conf()
         files = guest_files(self.name, self.state["address"], self.settings, resolv)
-        files["etc/pip.conf"] = caches.guest_pip_conf()
+        files["etc/pip.conf"] = self.pip_conf
         for name, text in files.items():
             path = self.root / name
             path.unlink(missing_ok=True)
@@ -136,7 +139,7 @@ class Supervisor:
         self.state["host_key"] = " ".join(host_key.with_suffix(".pub").read_text().split()[:2])
 
     def _authorize(self, public_key: str) -> None:
-        home = self.root / "home/debian"
+        home = self.root / "home" / GUEST_USER
         directory = home / ".ssh"
         directory.mkdir(mode=0o700)
         (directory / "authorized_keys").write_text(public_key)
@@ -153,7 +156,7 @@ class Supervisor:
         environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         with open(self.dir / "console.log", "ab") as console:
             self.guest = subprocess.Popen(
-                nspawn.nspawn_command(self.name, self.root),
+                nspawn.nspawn_command(self.name, self.root, tuple(self.state["binds"])),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -222,19 +225,26 @@ class Supervisor:
         for directory in (self.root, self.disk):
             run("umount", str(directory), check=False)
         remove_tree(self.settings.disk(self.name))
+        remove_tree(self.settings.seed(self.name))
         if self.state.get("status") == "failed":
             # Its directory stays until the next verb, so that whoever ordered the host can read why it failed.
             return
-        self.lock.release()
         # Late, because that module starts supervisors and so needs this one.
         from .hosts import reap
 
         with FileLock(self.settings.lock):
+            # The directory goes before the lock, so that nobody takes it for the remains of a dead host: on a machine
+            # with systemd those are stopped as a unit, which would be this very process.
+            remove_tree(self.dir)
+            self.lock.release()
             reap(self.settings)
 
 
-def start(settings: Settings, name: str) -> None:
-    """Start the supervisor of a host whose order.json has been written; returns at once. The lab's lock must be held."""
+def start(settings: Settings, name: str) -> subprocess.Popen:
+    """Start the supervisor of a host whose order.json has been written, in the background, and return its launcher.
+
+    The lab's lock must be held.
+    """
     directory = settings.hosts / name
     environment = {
         "AIKO_LAB_RUN": str(settings.run),
@@ -242,20 +252,18 @@ def start(settings: Settings, name: str) -> None:
         "AIKO_LAB_SUBNET": str(settings.subnet),
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C.UTF-8",
-    } | {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
+    }
     supervise = [sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")), "supervise", name]
     command = nspawn.launch_command(name, supervise, environment, nspawn.controller_has_systemd())
     with open(directory / "supervisor.log", "ab") as log:
-        subprocess.Popen(
+        return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd="/", start_new_session=True
         )
 
 
 def main(settings: Settings, arguments: list[str]) -> int:
-    """Entry point of the hidden verb `supervise`."""
+    """Run the hidden verb `supervise NAME`; return its exit status."""
+    os.umask(0o022)
     parser = argparse.ArgumentParser(prog="lab supervise")
     parser.add_argument("name")
     return Supervisor(settings, parser.parse_args(arguments).name).run()
-
-
-__all__ = ["BRIDGE", "UNIT_PREFIX", "Supervisor", "choose_storage", "guest_files", "main", "start"]

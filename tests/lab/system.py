@@ -28,7 +28,8 @@ def run(*command: str, stdin: str | None = None, check: bool = True) -> str:
     except FileNotFoundError as error:
         raise LabError(f"{command[0]} is not installed (the verb `setup` installs what the lab needs)") from error
     if check and done.returncode:
-        raise LabError(f"`{' '.join(command)}` failed ({done.returncode}): {(done.stderr or done.stdout).strip()[-2000:]}")
+        words = (done.stderr or done.stdout).strip()[-2000:]
+        raise LabError(f"`{' '.join(command)}` failed ({done.returncode}): {words}")
     return done.stdout
 
 
@@ -50,7 +51,7 @@ def read_json(path: Path, default):
 
 
 class FileLock:
-    """An flock on a file that is created when missing. The kernel lets go of it when its holder dies, however it dies."""
+    """An flock on a file, created when missing. The kernel lets go of it when its holder dies, however it dies."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -94,15 +95,19 @@ class FileLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether some process holds the lock on that file."""
-    if not path.exists():
+    """Tell whether some process holds the exclusive lock on that file; the file may be somebody else's."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
-    probe = FileLock(path)
-    # A shared probe never makes another prober believe that the owner lives.
-    if probe.acquire(shared=True, wait=False):
-        probe.release()
+    try:
+        # A shared probe never makes another prober believe that the owner lives.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False
-    return True
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
 
 
 def wait_for(condition, timeout: float, interval: float = 0.03) -> bool:
@@ -116,7 +121,7 @@ def wait_for(condition, timeout: float, interval: float = 0.03) -> bool:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory tree if it exists, but never through a mount: whatever is mounted below is not ours to delete."""
+    """Remove a directory tree if it exists, but never through a mount: what is mounted below may be anything."""
     if not path.is_dir():
         return
     inside = f"{path.resolve()}/"
@@ -132,8 +137,3 @@ def tail(path: Path, lines: int = 25) -> str:
     with contextlib.suppress(OSError):
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     return ""
-
-
-def pid_exists(pid: int) -> bool:
-    """Tell whether a process of that number exists."""
-    return Path(f"/proc/{pid}").exists()
