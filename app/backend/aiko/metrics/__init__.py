@@ -1,0 +1,1 @@
+"""Prometheus metrics of the web processes and of the Celery workers."""
