@@ -1,0 +1,49 @@
+"""Worker pools as units."""
+
+from __future__ import annotations
+
+import re
+
+from ansible.errors import AnsibleFilterError
+
+
+def worker_environments(pools: dict, metrics_address: str, metrics_port: int) -> dict:
+    """The environment of each pool's unit.
+
+    Args:
+        pools: name to ``queues`` (list of text) and ``concurrency`` (number of processes).
+        metrics_address: the address on which each pool serves its metrics.
+        metrics_port: port of the first pool by name; the next ones follow.
+
+    Raises:
+        AnsibleFilterError: a pool has no queues or no processes, or a name that cannot be a unit's.
+    """
+    environments = {}
+    for number, (name, pool) in enumerate(sorted(pools.items())):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise AnsibleFilterError(f"celery_pools: '{name}' is not the name of a pool: lower-case letters, digits and _ are")
+        if not pool.get("queues") or int(pool.get("concurrency", 0)) < 1:
+            raise AnsibleFilterError(f"celery_pools: pool {name} needs a list 'queues' and a 'concurrency' of at least 1")
+        environments[name] = {
+            "QUEUES": ",".join(pool["queues"]),
+            "CONCURRENCY": int(pool["concurrency"]),
+            "WORKER_METRICS_LISTEN": f"{metrics_address}:{metrics_port + number}",
+        }
+    return environments
+
+
+def worker_states(pools: dict, wanted: bool, restart_on: list[str]) -> dict:
+    """What systemd_units shall do with the pools: run each on a worker host, none elsewhere."""
+    return {
+        f"aiko-worker@{name}.service": {
+            "enabled": wanted,
+            "state": "started" if wanted else "stopped",
+            "restart_on": [*restart_on, f"/etc/aiko/worker-{name}.env"],
+        }
+        for name in sorted(pools)
+    }
+
+
+class FilterModule:
+    def filters(self) -> dict:
+        return {"worker_environments": worker_environments, "worker_states": worker_states}

@@ -1,0 +1,76 @@
+"""Sizes: from a host's memory, processors and disks to the settings of its services."""
+
+from __future__ import annotations
+
+import re
+
+from ansible.errors import AnsibleFilterError
+
+FACTORS = {"": 1, "b": 1, "k": 2**10, "kb": 2**10, "m": 2**20, "mb": 2**20, "g": 2**30, "gb": 2**30, "t": 2**40, "tb": 2**40}
+
+
+def to_bytes(size: str | int) -> int:
+    """Bytes of ``256MB``, ``1g``, ``4096``; units are powers of 1024, as PostgreSQL and Redis ("mb") count.
+
+    Raises:
+        AnsibleFilterError: not a size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", str(size))
+    if not match or match[2].lower() not in FACTORS:
+        raise AnsibleFilterError(f"'{size}' is not a size; expected a number with kB, MB, GB or TB, for example 256MB")
+    return int(float(match[1]) * FACTORS[match[2].lower()])
+
+
+def postgresql_sizes(memory_mb: int, rotational: bool = False, share: float = 1.0) -> dict:
+    """PostgreSQL's memory and disk settings for a host.
+
+    The rules are those of the manual's "Resource Consumption" chapter and of the community's
+    tuning page (wiki.postgresql.org/wiki/Tuning_Your_PostgreSQL_Server): a quarter of memory for
+    shared_buffers (at least 128 MB, at most 16 GB: beyond that the operating system's cache serves
+    better), three quarters for effective_cache_size, a sixteenth, 1 GB at most, for maintenance_work_mem.
+    work_mem is a quarter of memory over 100 connections with two sorts each, at least 4 MB.
+
+    Args:
+        memory_mb: memory of the host in MiB.
+        rotational: the data lies on a spinning disk.
+        share: part of the memory that PostgreSQL may count as its own, 0 to 1; below 1 where other
+            services share the host.
+
+    Raises:
+        AnsibleFilterError: share is not within 0 to 1.
+    """
+    if not 0 < share <= 1:
+        raise AnsibleFilterError(f"share must be above 0 and at most 1, not {share}")
+    own = int(memory_mb * share)
+    return {
+        "shared_buffers": f"{min(max(own // 4, 128), 16384)}MB",
+        "effective_cache_size": f"{max(own * 3 // 4, 256)}MB",
+        "work_mem": f"{max(own // 4 // 200, 4)}MB",
+        "maintenance_work_mem": f"{min(max(own // 16, 64), 1024)}MB",
+        "random_page_cost": 4 if rotational else 1.1,
+        "effective_io_concurrency": 2 if rotational else 200,
+    }
+
+
+def gunicorn_workers(workers: int | str, cores: int) -> int:
+    """Worker processes: the number given, or ``auto`` for 2 x cores + 1 (docs.gunicorn.org, "How Many Workers?")."""
+    return 2 * int(cores) + 1 if workers == "auto" else int(workers)
+
+
+def connections(sources: list[dict]) -> int:
+    """Database connections that the platform may open at once.
+
+    Args:
+        sources: each ``{"name": text, "processes": int, "per_process": int, "hosts": int}``.
+    """
+    return sum(s["processes"] * s["per_process"] * s["hosts"] for s in sources)
+
+
+class FilterModule:
+    def filters(self) -> dict:
+        return {
+            "to_bytes": to_bytes,
+            "postgresql_sizes": postgresql_sizes,
+            "gunicorn_workers": gunicorn_workers,
+            "connections": connections,
+        }

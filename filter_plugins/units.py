@@ -1,0 +1,77 @@
+"""systemd units as data: nested dicts in, unit files out.
+
+The syntax is that of systemd.syntax(7): sections, ``key=value``, a key may be given several times.
+"""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+
+SECRET_WORDS = ("password", "secret", "token", "api_key")
+
+
+def unit_file(sections: dict, name: str = "unit") -> str:
+    """Render one unit.
+
+    Args:
+        sections: ``{"Unit": {...}, "Service": {...}}``. A value may be text, a number, a bool
+            (``yes``/``no``), a list (the key is repeated) or None (the key is left out).
+        name: of the unit, for messages.
+
+    Raises:
+        AnsibleFilterError: a section or value is of another type, or a value has a line break
+            (it would smuggle in a directive).
+    """
+    if not isinstance(sections, dict):
+        raise AnsibleFilterError(f"{name}: a unit is a dict of sections, not {type(sections).__name__}")
+    lines = ["# Ansible managed: roles/unit. Changes made here are lost."]
+    for section, directives in sections.items():
+        if not isinstance(directives, dict):
+            raise AnsibleFilterError(f"{name}: section [{section}] must be a dict, not {type(directives).__name__}")
+        lines += ["", f"[{section}]"]
+        for key, value in directives.items():
+            lines += [f"{key}={text}" for text in _values(name, key, value)]
+    return "\n".join(lines) + "\n"
+
+
+def _values(name: str, key: str, value) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in _values(name, key, item)]
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    if not isinstance(value, str | int | float):
+        raise AnsibleFilterError(f"{name}: {key} must be text, number, bool or list, not {type(value).__name__}")
+    text = str(value)
+    if "\n" in text:
+        raise AnsibleFilterError(f"{name}: {key} has a line break, which would begin a new directive")
+    if key == "Environment" and any(word in text.split("=", 1)[0].lower() for word in SECRET_WORDS):
+        raise AnsibleFilterError(f"{name}: {key}={text.split('=')[0]} looks like a secret; use LoadCredential")
+    return [text]
+
+
+def unit_files(units: dict, hardening: dict, directory: str = "/etc/systemd/system") -> dict:
+    """Turn units into the ``files`` of a config_tree task.
+
+    Args:
+        units: unit name, or ``NAME.d/PART.conf`` for a drop-in, to sections.
+        hardening: directives that every whole ``.service`` gets in ``[Service]``; what the unit
+            says itself wins, and None takes a default away. Drop-ins get none: they change
+            somebody else's unit.
+        directory: where unit files live.
+
+    Returns:
+        path to ``{"content": text}``.
+    """
+    files = {}
+    for name, sections in units.items():
+        if name.endswith(".service") and isinstance(sections, dict):
+            sections = {**sections, "Service": {**hardening, **sections.get("Service", {})}}
+        files[f"{directory}/{name}"] = {"content": unit_file(sections, name)}
+    return files
+
+
+class FilterModule:
+    def filters(self) -> dict:
+        return {"unit_file": unit_file, "unit_files": unit_files}

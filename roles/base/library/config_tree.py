@@ -1,0 +1,273 @@
+#!/usr/bin/python
+"""Bring a set of files, directories and links into a stated condition in one step."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: config_tree
+short_description: Bring files, directories and links into a stated condition in one step
+description:
+  - A converge over SSH pays for steps, not for files. This module takes a whole tree of
+    rendered files at once; the action plugin of the same name renders the templates.
+  - New content is validated before it replaces the old. A validator for the whole tree runs
+    after everything is in place; if it fails, every file gets its former content back.
+options:
+  directories:
+    description: Map of absolute path to C(mode), C(owner), C(group).
+    type: dict
+    default: {}
+  files:
+    description:
+      - Map of absolute path to one of C(template) (relative to the role's templates directory),
+        C(content) and C(base64) (content that is not text), with optional C(vars) for the template, C(mode), C(owner), C(group),
+        C(validate) (a command in which C(%s) is the candidate file), C(validate_tolerates) (a
+        regular expression; a validator that prints nothing but matching lines has passed), and
+        C(secret) (keep the content out of the diff).
+    type: dict
+    default: {}
+  links:
+    description: Map of absolute path to the target of the symbolic link.
+    type: dict
+    default: {}
+  absent:
+    description: Absolute paths of files or links (never directories) that must not exist.
+    type: list
+    elements: path
+    default: []
+  validate:
+    description: Command that must succeed with the whole tree in place.
+    type: str
+  owner:
+    description: Default owner.
+    type: str
+    default: root
+  group:
+    description: Default group.
+    type: str
+    default: root
+  mode:
+    description: Default mode of files.
+    type: str
+    default: "0644"
+"""
+
+EXAMPLES = r"""
+- name: Configure both instances
+  config_tree:
+    group: redis
+    mode: "0640"
+    directories:
+      /var/lib/redis/queue: {owner: redis, group: redis, mode: "0750"}
+    files:
+      /etc/redis/redis-queue.conf: {template: etc/redis/redis.conf.j2, secret: true}
+"""
+
+RETURN = r"""
+paths:
+  description: What was changed, or in check mode would be.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import base64
+import grp
+import os
+import pwd
+import re
+import shutil
+import tempfile
+import traceback
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+class Refused(Exception):
+    """A validator refused; nothing of this tree stays changed."""
+
+
+class Tree:
+    """The wanted tree, applied entry by entry with a way back."""
+
+    def __init__(self, module: AnsibleModule):
+        self.module = module
+        self.check = module.check_mode
+        self.changed: list[str] = []
+        self.diffs: list[dict] = []
+        # (path, former content or None, former stat) in the order of change, for the way back.
+        self.undo: list[tuple[str, bytes | str | None, os.stat_result | None]] = []
+
+    def attributes(self, path: str, entry: dict, mode: str) -> None:
+        """Set owner, group and mode; in check mode accounts that do not exist yet are a change."""
+        wanted = {
+            "owner": entry.get("owner") or self.module.params["owner"],
+            "group": entry.get("group") or self.module.params["group"],
+            "mode": entry.get("mode") or mode,
+        }
+        if self.check and not (known(pwd.getpwnam, wanted["owner"]) and known(grp.getgrnam, wanted["group"])):
+            self.note(path)
+            return
+        arguments = self.module.load_file_common_arguments({**self.module.params, **wanted, "path": path})
+        if self.module.set_fs_attributes_if_different(arguments, False):
+            self.note(path)
+
+    def note(self, path: str) -> None:
+        if path not in self.changed:
+            self.changed.append(path)
+
+    def directory(self, path: str, entry: dict) -> None:
+        if not os.path.isdir(path):
+            if os.path.lexists(path):
+                self.module.fail_json(msg=f"{path} must be a directory and is something else; move it away first")
+            self.note(path)
+            if self.check:
+                return
+            os.makedirs(path, mode=0o700)
+        self.attributes(path, entry, "0755")
+
+    def file(self, path: str, entry: dict) -> None:
+        wanted = base64.b64decode(entry["base64"]) if "base64" in entry else entry["content"].encode()
+        former = read(path)
+        if former != wanted:
+            self.note(path)
+            self.diff(path, former, wanted, bool(entry.get("secret")))
+            if self.check:
+                return
+            self.replace(path, former, wanted, entry)
+        if os.path.lexists(path):
+            self.attributes(path, entry, self.module.params["mode"])
+
+    def replace(self, path: str, former: bytes | None, wanted: bytes, entry: dict) -> None:
+        """Validate under the file's own name (some validators look at the suffix), then move into place."""
+        scratch = tempfile.mkdtemp(dir=self.module.tmpdir)
+        candidate = os.path.join(scratch, os.path.basename(path))
+        try:
+            with open(candidate, "wb") as stream:
+                stream.write(wanted)
+            if entry.get("validate"):
+                self.validate(entry["validate"] % candidate, path, entry.get("validate_tolerates"))
+            self.undo.append((path, former, os.stat(path) if former is not None else None))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self.module.atomic_move(candidate, path)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def link(self, path: str, target: str) -> None:
+        former = os.readlink(path) if os.path.islink(path) else None
+        if former == target:
+            return
+        if former is None and os.path.lexists(path):
+            self.module.fail_json(msg=f"{path} must be a link to {target} and is something else; move it away first")
+        self.note(path)
+        if self.check:
+            return
+        self.undo.append((path, former, None))
+        relink(path, target)
+
+    def remove(self, path: str) -> None:
+        if not os.path.lexists(path):
+            return
+        if os.path.isdir(path) and not os.path.islink(path):
+            self.module.fail_json(msg=f"{path} is a directory; this module removes files and links only")
+        self.note(path)
+        if self.check:
+            return
+        self.undo.append(
+            (path, os.readlink(path) if os.path.islink(path) else read(path), os.lstat(path)),
+        )
+        os.unlink(path)
+
+    def validate(self, command: str, what: str, tolerates: str | None = None) -> None:
+        code, out, err = self.module.run_command(command)
+        said = (out + err).strip()
+        if tolerates and said and all(re.search(tolerates, line) for line in said.splitlines()):
+            return
+        if code != 0:
+            raise Refused(f"{what} was refused by '{command}' (exit code {code}): {said}")
+
+    def restore(self) -> None:
+        for path, former, stat in reversed(self.undo):
+            if former is None:
+                if os.path.lexists(path):
+                    os.unlink(path)
+            elif isinstance(former, str):
+                relink(path, former)
+            else:
+                with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as stream:
+                    stream.write(former)
+                os.chown(stream.name, stat.st_uid, stat.st_gid)
+                os.chmod(stream.name, stat.st_mode & 0o7777)
+                # The former time too: services compare it with their start.
+                os.utime(stream.name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+                os.rename(stream.name, path)
+
+    def diff(self, path: str, former: bytes | None, wanted: bytes, secret: bool) -> None:
+        if secret:
+            before, after = "", "(content is secret)\n"
+        else:
+            before, after = (former or b"").decode(errors="replace"), wanted.decode(errors="replace")
+        self.diffs.append({"before_header": path, "after_header": path, "before": before, "after": after})
+
+
+def known(lookup, name: str) -> bool:
+    try:
+        lookup(name)
+    except KeyError:
+        return False
+    return True
+
+
+def read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def relink(path: str, target: str) -> None:
+    """Point a link elsewhere without a moment in which it is missing."""
+    fresh = f"{path}.new"
+    if os.path.lexists(fresh):
+        os.unlink(fresh)
+    os.symlink(target, fresh)
+    os.rename(fresh, path)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "directories": {"type": "dict", "default": {}},
+            "files": {"type": "dict", "default": {}, "no_log": False},
+            "links": {"type": "dict", "default": {}},
+            "absent": {"type": "list", "elements": "path", "default": []},
+            "validate": {"type": "str"},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+            "mode": {"type": "str", "default": "0644"},
+        },
+        supports_check_mode=True,
+    )
+    tree = Tree(module)
+    try:
+        for path, entry in module.params["directories"].items():
+            tree.directory(path, entry or {})
+        for path, entry in module.params["files"].items():
+            tree.file(path, entry)
+        for path, target in module.params["links"].items():
+            tree.link(path, target)
+        for path in module.params["absent"]:
+            tree.remove(path)
+        if module.params["validate"] and tree.changed and not tree.check:
+            tree.validate(module.params["validate"], ", ".join(tree.changed))
+    except Refused as refused:
+        tree.restore()
+        module.fail_json(msg=f"{refused}. Nothing of this tree was kept; the former files are in place.")
+    except OSError as error:
+        tree.restore()
+        module.fail_json(msg=f"{error}. The former files are in place.", exception=traceback.format_exc())
+    module.exit_json(changed=bool(tree.changed), paths=tree.changed, diff=tree.diffs)
+
+
+if __name__ == "__main__":
+    main()

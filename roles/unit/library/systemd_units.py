@@ -1,0 +1,200 @@
+#!/usr/bin/python
+"""Bring systemd units to a stated condition, judged by what runs and not by what was just written."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: systemd_units
+short_description: Enable, start, restart and reload many systemd units in one step
+description:
+  - A handler forgets its restart when the run is killed between the change and the handler.
+    This module decides from the state of the host instead. A unit is restarted when one of its
+    C(restart_on) files, or its own unit file below /etc/systemd, is newer than its start; it is
+    reloaded when one of its C(reload_on) files is newer than its start and its last reload.
+  - C(systemctl daemon-reload) runs when systemd says that it needs it (C(NeedDaemonReload)), or
+    does not know a unit yet.
+options:
+  units:
+    description:
+      - Map of unit name to C(enabled) (bool, left alone when absent), C(state) (C(started),
+        C(stopped) or absent for enablement only), C(masked) (bool), C(restart_on) and C(reload_on)
+        (lists of paths).
+    type: dict
+    required: true
+  timeout:
+    description: Seconds that one systemctl call may take; starting waits for readiness, stopping for draining.
+    type: int
+    default: 120
+"""
+
+EXAMPLES = r"""
+- name: Run both instances with the configuration that is on disk
+  systemd_units:
+    units:
+      redis-server@queue.service:
+        enabled: true
+        state: started
+        restart_on: [/etc/redis/redis-queue.conf]
+  notify: Wait until Redis answers
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be, as C(verb unit).
+  type: list
+  elements: str
+  returned: always
+"""
+
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+PROPERTIES = (
+    "Id",
+    "LoadState",
+    "LoadError",
+    "ActiveState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "FragmentPath",
+    "DropInPaths",
+    "ActiveEnterTimestampMonotonic",
+    "InactiveExitTimestampMonotonic",
+)
+STAMPS = "/run/aiko-reloads"
+ENABLED = {"enabled", "enabled-runtime", "alias", "static", "indirect", "generated"}
+
+
+class Units:
+    """The units of one call and what has to be done to them."""
+
+    def __init__(self, module: AnsibleModule, wanted: dict):
+        self.module = module
+        self.wanted = wanted
+        self.actions: list[str] = []
+        self.state: dict[str, dict[str, str]] = {}
+
+    def look(self) -> None:
+        """Ask for all units in one call; systemctl answers in the order of the question."""
+        names = list(self.wanted)
+        out = self.systemctl("show", "--property", ",".join(PROPERTIES), *names)
+        blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.split("\n\n") if block.strip()]
+        self.state = dict(zip(names, blocks, strict=True))
+
+    def systemctl(self, *arguments: str) -> str:
+        code, out, err = self.module.run_command(["timeout", str(self.module.params["timeout"]), "systemctl", *arguments])
+        if code != 0:
+            unit = arguments[-1]
+            _, journal, _ = self.module.run_command(["journalctl", "--no-pager", "--lines=30", "--output=cat", "--unit", unit])
+            reason = f"no end after {self.module.params['timeout']} s" if code == 124 else (err or out).strip()
+            self.module.fail_json(
+                msg=f"systemctl {' '.join(arguments)} failed: {reason}\nThe journal of {unit} ends with:\n{journal}",
+                actions=self.actions,
+                changed=bool(self.actions),
+            )
+        return out
+
+    def do(self, verb: str, *names: str) -> None:
+        self.actions += [f"{verb} {name}" for name in names]
+        if not self.module.check_mode:
+            self.systemctl(verb, *names)
+
+    def settle(self) -> None:
+        self.look()
+        if any(state["NeedDaemonReload"] == "yes" for state in self.state.values()):
+            # Not a change of its own: the files that made it necessary were reported where they were written.
+            if not self.module.check_mode:
+                self.systemctl("daemon-reload")
+                self.look()
+        broken = {name: state for name, state in self.state.items() if state["LoadState"] in {"bad-setting", "error"}}
+        if broken:
+            self.module.fail_json(msg="; ".join(f"{n} cannot be loaded: {s.get('LoadError')}" for n, s in broken.items()))
+        masks = [n for n, w in self.wanted.items() if w.get("masked") and self.state[n]["LoadState"] != "masked"]
+        unmasks = [n for n, w in self.wanted.items() if w.get("masked") is False and self.state[n]["LoadState"] == "masked"]
+        if masks:
+            self.do("mask", *masks)
+        if unmasks:
+            self.do("unmask", *unmasks)
+        self.enablement()
+        for name, wanted in self.wanted.items():
+            self.activity(name, wanted)
+
+    def enablement(self) -> None:
+        enable = [n for n, w in self.wanted.items() if w.get("enabled") and self.state[n]["UnitFileState"] not in ENABLED]
+        disable = [
+            n for n, w in self.wanted.items()
+            if w.get("enabled") is False and self.state[n]["UnitFileState"] in {"enabled", "enabled-runtime"}
+        ]
+        if enable:
+            self.do("enable", *enable)
+        if disable:
+            self.do("disable", *disable)
+
+    def activity(self, name: str, wanted: dict) -> None:
+        active = self.state[name]["ActiveState"] in {"active", "activating", "reloading"}
+        if wanted.get("state") == "stopped":
+            if active:
+                self.do("stop", name)
+        elif wanted.get("state") == "started":
+            if not active:
+                self.do("start", name)
+            elif newer_than(self.started(name), [*wanted.get("restart_on", []), *self.own_files(name)]):
+                self.do("restart", name)
+            elif newer_than(max(self.started(name), stamp(name)), wanted.get("reload_on", [])):
+                self.reload(name)
+
+    def reload(self, name: str) -> None:
+        before = time.time()
+        self.do("reload", name)
+        if not self.module.check_mode:
+            os.makedirs(STAMPS, mode=0o755, exist_ok=True)
+            path = os.path.join(STAMPS, name)
+            with open(path, "w"):
+                os.utime(path, (before, before))
+
+    def started(self, name: str) -> float:
+        """Unix time at which the unit began to start: what it read of its files was at least that old."""
+        since_boot = int(self.state[name]["InactiveExitTimestampMonotonic"] or 0) / 1e6
+        return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - since_boot)
+
+    def own_files(self, name: str) -> list[str]:
+        """Unit file and drop-ins that this project wrote; a package's own unit is the package's business."""
+        state = self.state[name]
+        paths = [state["FragmentPath"], *state["DropInPaths"].split()]
+        return [path for path in paths if path.startswith("/etc/systemd/")]
+
+
+def newer_than(moment: float, paths: list[str]) -> bool:
+    return any(written(path) > moment for path in paths)
+
+
+def written(path: str) -> float:
+    """Unix time of the last write; for a link, of the link and, unless that is a directory, of its target."""
+    if not os.path.lexists(path):
+        return 0.0
+    times = [os.lstat(path).st_mtime]
+    if os.path.isfile(path):
+        times.append(os.stat(path).st_mtime)
+    return max(times)
+
+
+def stamp(name: str) -> float:
+    path = os.path.join(STAMPS, name)
+    return os.stat(path).st_mtime if os.path.exists(path) else 0.0
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"units": {"type": "dict", "required": True}, "timeout": {"type": "int", "default": 120}},
+        supports_check_mode=True,
+    )
+    units = Units(module, module.params["units"])
+    if units.wanted:
+        units.settle()
+    module.exit_json(changed=bool(units.actions), actions=units.actions)
+
+
+if __name__ == "__main__":
+    main()
