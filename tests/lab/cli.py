@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import caches, hosts, setup, supervisor
+from . import caches, hosts, setup, state, supervisor
 from .errors import LabError
 from .settings import DISTS, ENVIRONMENT, Settings
 from .system import FileLock
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.umask(0o022)
             if settings.run.is_dir() and options.verb != "ssh":
                 with FileLock(settings.lock):
-                    hosts.reap(settings)
+                    state.reap(settings)
         return VERBS[options.verb](settings, options)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -110,7 +110,8 @@ def show(reports: list[dict], as_json: bool) -> None:
         print(json.dumps({"hosts": reports}, indent=1))
         return
     for report in reports:
-        line = f"{report['name']:<16} {report['address']:<15} {report['dist']:<9} {report.get('system', report['status']):<9}"
+        condition = report.get("system", report["status"])
+        line = f"{report['name']:<16} {report['address']:<15} {report['dist']:<9} {condition:<9}"
         if "seconds" in report:
             line += f" {report['seconds']:6.2f} s"
         if report.get("failed_units"):
@@ -144,14 +145,14 @@ def _up(settings: Settings, options) -> int:
 def _down(settings: Settings, options) -> int:
     if not options.all and not options.names:
         raise LabError("down: say which hosts, or --all")
-    names = [found["name"] for found in hosts.all_states(settings)] if options.all else options.names
+    names = [found["name"] for found in state.all_states(settings)] if options.all else options.names
     for name in hosts.down(settings, names):
         print(f"{name} is gone")
     return 0
 
 
 def _list(settings: Settings, options) -> int:
-    show([hosts.public(settings, found) for found in hosts.all_states(settings)], options.json)
+    show([hosts.public(settings, found) for found in state.all_states(settings)], options.json)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What can be done with hosts: bring up, take down, switch off and on, look at, and clear away what died."""
+"""What can be done with hosts: bring up, take down, switch off and on, and look into them."""
 
 import contextlib
 import json
@@ -11,79 +11,12 @@ from pathlib import Path
 
 from . import caches, image, network, nspawn, ssh, supervisor
 from .errors import LabError
-from .settings import CGROUP, Settings, check_name
-from .system import BOOT_ID, FileLock, is_locked, read_json, remove_tree, tail, wait_for, write_atomically
+from .settings import Settings, check_name
+from .state import alive, all_states, read, reap
+from .system import FileLock, read_json, tail, wait_for, write_atomically
 
 BOOT_TIMEOUT = 90
 STOP_TIMEOUT = 120
-
-
-def alive(settings: Settings, name: str) -> bool:
-    """Tell whether the host's supervisor lives."""
-    return is_locked(settings.hosts / name / "lock")
-
-
-def state(settings: Settings, name: str) -> dict | None:
-    """Return what the supervisor says about a living host, None when there is no such host."""
-    if not alive(settings, name):
-        return None
-    return read_json(settings.hosts / name / "state.json", None)
-
-
-def all_states(settings: Settings) -> list[dict]:
-    """Return the states of all living hosts, by name."""
-    names = sorted(path.name for path in settings.hosts.iterdir()) if settings.hosts.is_dir() else []
-    return [found for name in names if (found := state(settings, name))]
-
-
-def reap(settings: Settings) -> None:
-    """Clear away what dead supervisors left behind, and the network with the last host. The lab's lock must be held."""
-    _forget_former_boot(settings)
-    leases = read_json(settings.run / "leases.json", {})
-    living = set()
-    for directory in sorted(settings.hosts.iterdir()) if settings.hosts.is_dir() else []:
-        lock = FileLock(directory / "lock")
-        if lock.acquire(wait=False):
-            _remove_remains(settings, directory.name)
-            lock.release()
-        else:
-            living.add(directory.name)
-    # A host may also have died before it had a directory, or between removing that and the rest.
-    for kind in ("disks", "seeds"):
-        for directory in (settings.cache / kind).glob("*"):
-            if directory.name not in living:
-                remove_tree(directory)
-    kept = {name: address for name, address in leases.items() if name in living}
-    if kept != leases:
-        write_atomically(settings.run / "leases.json", json.dumps(kept, indent=1) + "\n")
-    if settings.run.is_dir():
-        ssh.write_files(settings, all_states(settings))
-    if not living:
-        network.remove(settings)
-        for mount in nspawn.cgroup_mounts(Path("/proc/mounts").read_text()):
-            with contextlib.suppress(OSError):
-                (mount / CGROUP).rmdir()
-
-
-def _forget_former_boot(settings: Settings) -> None:
-    """Where /run survives a reboot of the controller, nothing that is written there is true any more."""
-    marker = settings.run / "boot_id"
-    current = BOOT_ID.read_text()
-    if not settings.run.is_dir() or (marker.exists() and marker.read_text() == current):
-        return
-    for name in ("network.json", "leases.json"):
-        (settings.run / name).unlink(missing_ok=True)
-    write_atomically(marker, current)
-
-
-def _remove_remains(settings: Settings, name: str) -> None:
-    if nspawn.controller_has_systemd():
-        nspawn.stop_unit(name)
-    else:
-        for directory in nspawn.own_cgroups(name, with_systemd=False):
-            nspawn.empty_cgroup(directory)
-    for directory in (settings.disk(name), settings.seed(name), settings.hosts / name):
-        remove_tree(directory)
 
 
 def up(
@@ -114,7 +47,7 @@ def up(
     with _quiet_lab(settings, names):
         reap(settings)
         ssh.ensure_key(settings)
-        present = {name: found for name in names if (found := state(settings, name))}
+        present = {name: found for name in names if (found := read(settings, name))}
         for name, found in present.items():
             if found["dist"] != dist:
                 raise LabError(f"{name} already runs {found['dist']}; take it down first")
@@ -158,7 +91,7 @@ def _quiet_lab(settings: Settings, names: list[str]):
     end = time.monotonic() + STOP_TIMEOUT
     while True:
         with FileLock(settings.lock):
-            if all((state(settings, name) or {}).get("status") != "stopping" for name in names):
+            if all((read(settings, name) or {}).get("status") != "stopping" for name in names):
                 yield
                 return
         if time.monotonic() > end:
@@ -211,7 +144,7 @@ def _await_one(settings: Settings, name: str, began: float) -> dict | LabError:
     directory = settings.hosts / name
     last = ""
     while time.monotonic() < end:
-        found = state(settings, name)
+        found = read(settings, name)
         if found is None or found["status"] != "running":
             status = found["status"] if found else "gone"
             return LabError(f"{name} is {status} instead of booting; its console:\n{tail(directory / 'console.log')}")
@@ -268,7 +201,7 @@ def down(settings: Settings, names: list[str]) -> list[str]:
     """Throw these hosts away and return the names of those that existed; harmless for others."""
     gone = []
     for name in names:
-        if found := state(settings, name):
+        if found := read(settings, name):
             gone.append(name)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(found["pid"], signal.SIGTERM)
@@ -292,7 +225,7 @@ def harvest(settings: Settings, name: str) -> int:
 
 def require(settings: Settings, name: str, status: str | None = None) -> dict:
     """Return the state of a living host, which must have that status if one is given; otherwise LabError."""
-    found = state(settings, name)
+    found = read(settings, name)
     if found is None:
         raise LabError(f"there is no host {name}")
     if status and found["status"] != status:

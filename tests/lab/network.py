@@ -1,11 +1,12 @@
 """The hosts' private network: who has which address, the bridge, and the way out."""
 
 import ipaddress
+import json
 import zlib
 from pathlib import Path
 
 from .errors import LabError
-from .settings import BRIDGE, GUEST_MTU, NFT_TABLE, Settings
+from .settings import BRIDGE_PREFIX, GUEST_MTU, Settings
 from .system import read_json, run, write_atomically
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -40,18 +41,28 @@ def pick_address(subnet: ipaddress.IPv4Network, leases: dict[str, str], name: st
     raise LabError(f"no address left in {subnet}")
 
 
-def nft_ruleset(subnet: ipaddress.IPv4Network) -> str:
+def nft_ruleset(settings: Settings) -> str:
     """Return the lab's own nft table; loading it replaces an older one in the same transaction."""
     return f"""\
-table inet {NFT_TABLE}
-delete table inet {NFT_TABLE}
-table inet {NFT_TABLE} {{
+table inet {settings.nft_table}
+delete table inet {settings.nft_table}
+table inet {settings.nft_table} {{
     chain postrouting {{
         type nat hook postrouting priority srcnat; policy accept;
-        ip saddr {subnet} oifname != "{BRIDGE}" masquerade
+        ip saddr {settings.subnet} oifname != "{settings.bridge}" masquerade
     }}
 }}
 """
+
+
+def other_labs(settings: Settings) -> list[str]:
+    """Return what the bridges of other labs remember as former ip_forward: the first lab to come knows the truth."""
+    found = []
+    for device in Path("/sys/class/net").glob(f"{BRIDGE_PREFIX}*"):
+        key, _equals, value = (device / "ifalias").read_text().strip().partition("=")
+        if device.name != settings.bridge and key == "ip_forward":
+            found.append(value)
+    return found
 
 
 def ensure(settings: Settings) -> None:
@@ -59,17 +70,23 @@ def ensure(settings: Settings) -> None:
     journal = settings.run / "network.json"
     if read_json(journal, None) is None:
         # Written before anything is changed: if we die in between, there is still somebody who knows the former value.
-        write_atomically(journal, f'{{"ip_forward": "{FORWARDING.read_text().strip()}"}}\n')
-    if not Path(f"/sys/class/net/{BRIDGE}").exists():
-        run("ip", "link", "add", BRIDGE, "mtu", str(GUEST_MTU), "type", "bridge")
+        others = other_labs(settings)
+        former = others[0] if others else FORWARDING.read_text().strip()
+        write_atomically(journal, json.dumps({"ip_forward": former}) + "\n")
+    bridge = settings.bridge
+    if not Path(f"/sys/class/net/{bridge}").exists():
+        # An address of its own: otherwise it takes that of one of its hosts, and changes it when that one goes.
+        mac = "02:" + ":".join(f"{byte:02x}" for byte in zlib.crc32(bridge.encode()).to_bytes(4, "big")) + ":01"
+        run("ip", "link", "add", bridge, "address", mac, "mtu", str(GUEST_MTU), "type", "bridge")
+        run("ip", "link", "set", bridge, "alias", f"ip_forward={read_json(journal, {})['ip_forward']}")
     prefix = f"{settings.gateway}/{settings.subnet.prefixlen}"
-    present = [f[3] for f in map(str.split, run("ip", "-o", "-4", "addr", "show", "dev", BRIDGE).splitlines())]
+    present = [f[3] for f in map(str.split, run("ip", "-o", "-4", "addr", "show", "dev", bridge).splitlines())]
     if present != [prefix]:
         for other in present:
-            run("ip", "addr", "del", other, "dev", BRIDGE)
-        run("ip", "addr", "add", prefix, "dev", BRIDGE)
-    run("ip", "link", "set", BRIDGE, "up")
-    run("nft", "-f", "-", stdin=nft_ruleset(settings.subnet))
+            run("ip", "addr", "del", other, "dev", bridge)
+        run("ip", "addr", "add", prefix, "dev", bridge)
+    run("ip", "link", "set", bridge, "up")
+    run("nft", "-f", "-", stdin=nft_ruleset(settings))
     if FORWARDING.read_text().strip() != "1":
         FORWARDING.write_text("1")
 
@@ -80,10 +97,10 @@ def remove(settings: Settings) -> None:
     former = read_json(journal, None)
     if former is None:
         return
-    if Path(f"/sys/class/net/{BRIDGE}").exists():
-        run("ip", "link", "del", BRIDGE)
-    run("nft", "-f", "-", stdin=f"table inet {NFT_TABLE}\ndelete table inet {NFT_TABLE}\n")
-    if FORWARDING.read_text().strip() != former["ip_forward"]:
+    if Path(f"/sys/class/net/{settings.bridge}").exists():
+        run("ip", "link", "del", settings.bridge)
+    run("nft", "-f", "-", stdin=f"table inet {settings.nft_table}\ndelete table inet {settings.nft_table}\n")
+    if not other_labs(settings) and FORWARDING.read_text().strip() != former["ip_forward"]:
         FORWARDING.write_text(former["ip_forward"])
     journal.unlink()
 

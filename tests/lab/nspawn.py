@@ -6,11 +6,11 @@ import signal
 import time
 from pathlib import Path
 
-from .settings import BRIDGE, CGROUP, UNIT_PREFIX
+from .settings import Settings
 from .system import run
 
 
-def nspawn_command(name: str, root: Path, binds: tuple[str, ...] = ()) -> list[str]:
+def nspawn_command(settings: Settings, name: str, root: Path, binds: tuple[str, ...] = ()) -> list[str]:
     """Return the command line of systemd-nspawn for one guest whose file system is at `root`.
 
     `binds` are SOURCE:TARGET pairs shown in it read-only.
@@ -21,11 +21,12 @@ def nspawn_command(name: str, root: Path, binds: tuple[str, ...] = ()) -> list[s
         "systemd-nspawn",
         f"--directory={root}",
         "--boot",
-        f"--machine={name}",
-        f"--network-bridge={BRIDGE}",
+        f"--machine={settings.machine(name)}",
+        f"--hostname={name}",
+        f"--network-bridge={settings.bridge}",
         # The supervisor already gave it a cgroup; machined need not exist.
         "--keep-unit", "--register=no",
-        "--settings=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe",
+        "--settings=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=read-only",
         # Needed by containers inside the guest; but the kernel and the clock are the controller's.
         "--capability=all", "--drop-capability=CAP_SYS_MODULE,CAP_SYS_TIME", "--system-call-filter=add_key keyctl bpf",
         *(f"--bind-ro={bind}" for bind in binds),
@@ -39,7 +40,7 @@ def controller_has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def launch_command(name: str, supervise: list[str], environment: dict[str, str], with_systemd: bool) -> list[str]:
+def launch_command(unit: str, supervise: list[str], environment: dict[str, str], with_systemd: bool) -> list[str]:
     """Return the command that starts a host's supervisor in the background of this controller.
 
     The supervisor always gets a mount namespace of its own: its mounts disappear with it, even when it is killed.
@@ -50,7 +51,7 @@ def launch_command(name: str, supervise: list[str], environment: dict[str, str],
     if not with_systemd:
         return isolated
     return [
-        "systemd-run", "--quiet", "--collect", f"--unit={UNIT_PREFIX}{name}",
+        "systemd-run", "--quiet", "--collect", f"--unit={unit}",
         "--property=Delegate=yes", "--property=KillMode=mixed", "--property=TimeoutStopSec=60",
         *(f"--setenv={key}={value}" for key, value in sorted(environment.items())),
         *isolated,
@@ -70,14 +71,14 @@ def cgroup_mounts(mounts: str) -> list[Path]:
     return found
 
 
-def own_cgroups(name: str, with_systemd: bool) -> list[Path]:
+def own_cgroups(settings: Settings, name: str, with_systemd: bool) -> list[Path]:
     """Return the directories of the guest's cgroup, one per hierarchy; they need not exist."""
     if with_systemd:
         # The service's own cgroup; processes may only be in its leaves, so the supervisor moves into one first.
         path = next(f[3:] for f in Path("/proc/self/cgroup").read_text().splitlines() if f.startswith("0::"))
         mounts = cgroup_mounts(Path("/proc/mounts").read_text())
         return [mount / path.strip("/") for mount in mounts if (mount / path.strip("/")).is_dir()]
-    return [mount / CGROUP / name for mount in cgroup_mounts(Path("/proc/mounts").read_text())]
+    return [mount / settings.cgroup / name for mount in cgroup_mounts(Path("/proc/mounts").read_text())]
 
 
 def enter(cgroups: list[Path]) -> None:
@@ -129,6 +130,6 @@ def leader(nspawn_pid: int) -> int | None:
     return None
 
 
-def stop_unit(name: str) -> None:
-    """Stop the transient service of a host, if it has one."""
-    run("systemctl", "stop", f"{UNIT_PREFIX}{name}.service", check=False)
+def stop_unit(unit: str) -> None:
+    """Stop a host's transient service, if there is one."""
+    run("systemctl", "stop", unit, check=False)

@@ -3,15 +3,14 @@
 import ipaddress
 import os
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
 
-BRIDGE = "aiko-lab0"
-NFT_TABLE = "aiko_lab"
-CGROUP = "aiko-lab"
-UNIT_PREFIX = "aiko-lab-"
+DEFAULT_RUN = "/run/aiko-lab"
+BRIDGE_PREFIX = "aiko-lab"
 GUEST_USER = "debian"
 GUEST_MTU = 1400
 GUEST_PIP_CACHE = "/var/cache/aiko-pip"
@@ -52,10 +51,38 @@ class Settings:
         if subnet.num_addresses < 8:
             raise LabError(f"AIKO_LAB_SUBNET: {text} has no room for hosts")
         return cls(
-            run=Path(env.get("AIKO_LAB_RUN", "/run/aiko-lab")),
+            run=Path(env.get("AIKO_LAB_RUN", DEFAULT_RUN)),
             cache=Path(env.get("AIKO_LAB_CACHE", "/var/cache/aiko-lab")),
             subnet=subnet,
         )
+
+    @property
+    def tag(self) -> str:
+        """Empty for the usual lab, else six hex digits: a lab with another run directory is another lab beside it."""
+        return "" if str(self.run) == DEFAULT_RUN else f"{zlib.crc32(str(self.run).encode()) & 0xFFFFFF:06x}"
+
+    @property
+    def bridge(self) -> str:
+        """The lab's bridge; at most the 15 characters the kernel allows."""
+        return f"{BRIDGE_PREFIX}-{self.tag}" if self.tag else f"{BRIDGE_PREFIX}0"
+
+    @property
+    def nft_table(self) -> str:
+        """The lab's table of the inet family."""
+        return f"aiko_lab_{self.tag}" if self.tag else "aiko_lab"
+
+    @property
+    def cgroup(self) -> str:
+        """Parent of the hosts' cgroups where the controller has no systemd."""
+        return f"aiko-lab-{self.tag}" if self.tag else "aiko-lab"
+
+    def machine(self, name: str) -> str:
+        """What nspawn calls a host: it names the network device after it, so it must be unique among all labs."""
+        return f"{self.tag}-{name}" if self.tag else name
+
+    def unit(self, name: str) -> str:
+        """The transient service of a host where the controller has systemd."""
+        return f"aiko-lab-{self.machine(name)}.service"
 
     @property
     def gateway(self) -> str:
@@ -100,10 +127,15 @@ class Settings:
         """Pip's cache of one release."""
         return self.cache / "pip" / dist
 
+    @property
+    def layers(self) -> Path:
+        """What belongs to the hosts of this very lab; the rest of the cache may serve several."""
+        return self.cache / "layers" / (self.tag or "default")
+
     def disk(self, name: str) -> Path:
         """Writable layer of a host whose storage is `disk`."""
-        return self.cache / "disks" / name
+        return self.layers / "disks" / name
 
     def seed(self, name: str) -> Path:
         """Read-only layer of one host: hard links to what the caches held when it was made."""
-        return self.cache / "seeds" / name
+        return self.layers / "seeds" / name

@@ -16,11 +16,14 @@ import time
 import uuid
 from pathlib import Path
 
-from . import caches, network, nspawn, ssh
+from . import caches, network, nspawn, ssh, state
 from .errors import LabError
 from .image import Image
 from .settings import GUEST_MTU, GUEST_USER, TMPFS_NEEDS_KIB, TMPFS_SIZE, Settings
 from .system import FileLock, read_json, remove_tree, run, write_atomically
+
+# With --keep-unit nspawn does not reboot a guest itself but asks its caller to, with this exit status.
+REBOOT = 133
 
 
 def choose_storage(wanted: str, available_kib: int) -> str:
@@ -114,6 +117,9 @@ class Supervisor:
         self.state["storage"] = storage
         for directory in (self.root, self.disk):
             directory.mkdir(exist_ok=True)
+        # nspawn leaves directories here; in a file system only we can see, they go with us.
+        Path("/run/systemd/nspawn").mkdir(parents=True, exist_ok=True)
+        run("mount", "-t", "tmpfs", "-o", "mode=755", "aiko-lab", "/run/systemd/nspawn")
         if storage == "tmpfs":
             run("mount", "-t", "tmpfs", "-o", f"size={TMPFS_SIZE},mode=755", f"aiko-lab-{self.name}", str(self.disk))
         else:
@@ -149,14 +155,14 @@ class Supervisor:
             os.chown(path, owner.st_uid, owner.st_gid)
 
     def _start(self) -> None:
-        self.cgroups = nspawn.own_cgroups(self.name, self.with_systemd)
+        self.cgroups = nspawn.own_cgroups(self.settings, self.name, self.with_systemd)
         if self.with_systemd:
             # Processes may only be in the leaves of a delegated cgroup, and nspawn makes leaves beside this one.
             nspawn.enter([directory / "lab" for directory in self.cgroups])
         environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         with open(self.dir / "console.log", "ab") as console:
             self.guest = subprocess.Popen(
-                nspawn.nspawn_command(self.name, self.root, tuple(self.state["binds"])),
+                nspawn.nspawn_command(self.settings, self.name, self.root, tuple(self.state["binds"])),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -193,6 +199,10 @@ class Supervisor:
                         os.close(guest_fd)
                         self.guest = None
                         self._kill_guest()
+                        if status == REBOOT:
+                            self._start()
+                            guest_fd = self._watch_guest(selector)
+                            continue
                         if status == 0:
                             # An orderly power-off: nobody will want this disk again.
                             return
@@ -229,15 +239,12 @@ class Supervisor:
         if self.state.get("status") == "failed":
             # Its directory stays until the next verb, so that whoever ordered the host can read why it failed.
             return
-        # Late, because that module starts supervisors and so needs this one.
-        from .hosts import reap
-
         with FileLock(self.settings.lock):
             # The directory goes before the lock, so that nobody takes it for the remains of a dead host: on a machine
             # with systemd those are stopped as a unit, which would be this very process.
             remove_tree(self.dir)
             self.lock.release()
-            reap(self.settings)
+            state.reap(self.settings)
 
 
 def start(settings: Settings, name: str) -> subprocess.Popen:
@@ -254,7 +261,7 @@ def start(settings: Settings, name: str) -> subprocess.Popen:
         "LC_ALL": "C.UTF-8",
     }
     supervise = [sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")), "supervise", name]
-    command = nspawn.launch_command(name, supervise, environment, nspawn.controller_has_systemd())
+    command = nspawn.launch_command(settings.unit(name), supervise, environment, nspawn.controller_has_systemd())
     with open(directory / "supervisor.log", "ab") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd="/", start_new_session=True
