@@ -8,7 +8,7 @@ from ansible.errors import AnsibleFilterError
 
 
 def worker_environments(pools: dict, metrics_address: str, metrics_port: int) -> dict:
-    """The environment of each pool's unit.
+    """The environment of each pool's unit, by the pool's name.
 
     Args:
         pools: name to ``queues`` (list of text) and ``concurrency`` (number of processes).
@@ -32,16 +32,17 @@ def worker_environments(pools: dict, metrics_address: str, metrics_port: int) ->
     return environments
 
 
-def worker_states(pools: dict, wanted: bool, restart_on: list[str]) -> dict:
+def worker_states(pools: dict, wanted: bool, restart_on: list[str]) -> list[dict]:
     """What systemd_units shall do with the pools: run each on a worker host, none elsewhere."""
-    return {
-        f"aiko-worker@{name}.service": {
+    return [
+        {
+            "name": f"aiko-worker@{name}.service",
             "enabled": wanted,
             "state": "started" if wanted else "stopped",
             "restart_on": [*restart_on, f"/etc/aiko/worker-{name}.env"],
         }
         for name in sorted(pools)
-    }
+    ]
 
 
 class FilterModule:

@@ -43,13 +43,14 @@ def certificate_error(entry: dict) -> str:
     return ""
 
 
-def certificate_files(entries: list[dict], directory: str) -> dict:
+def certificate_files(entries: list[dict], directory: str) -> list[dict]:
     """The ``files`` of a config_tree task that install ``certificates_list`` below ``directory``."""
-    files = {}
+    files = []
     for entry in entries:
+        path = f"{directory}/{entry['name']}"
         key = {"secret": True, "mode": "0640" if entry.get("group") else "0600", "group": entry.get("group", "root")}
-        files[f"{directory}/{entry['name']}.key"] = {"content": _read(entry["key_file"]).decode(), **key}
-        files[f"{directory}/{entry['name']}.crt"] = {"content": _read(entry["certificate_file"]).decode()}
+        files.append({"path": f"{path}.key", "content": _read(entry["key_file"]).decode(), **key})
+        files.append({"path": f"{path}.crt", "content": _read(entry["certificate_file"]).decode()})
     return files
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 
-def per_instance(instances: dict, names: list[str], key: str, value: dict) -> dict:
-    """Map what each chosen instance has under ``key`` to ``value``, which learns the instance's name.
+def per_instance(instances: dict, names: list[str], pattern: dict) -> list[dict]:
+    """Complete a pattern for each chosen instance.
 
     Args:
         instances: name to a dict of facts (unit, configuration, data, ...).
         names: the instances to use, in order.
-        key: the fact that becomes the key of the result.
-        value: what each gets. A list in it is completed: ``"{configuration}"`` becomes that instance's fact.
+        pattern: what each gets. A text that is exactly ``{fact}`` becomes that fact of the instance;
+            ``{name}`` is its name.
 
     Returns:
-        For example ``{"/etc/redis/redis-cache.conf": {..., "vars": {"instance": "cache"}}}``.
+        For example, from ``{"path": "{configuration}"}``: ``[{"path": "/etc/redis/redis-cache.conf"}, ...]``.
     """
-    return {instances[name][key]: _complete(value, {**instances[name], "name": name}) for name in names}
+    return [_complete(pattern, {**instances[name], "name": name}) for name in names]
 
 
 def _complete(value, facts: dict):

@@ -51,7 +51,7 @@ def _values(name: str, key: str, value) -> list[str]:
     return [text]
 
 
-def unit_files(units: dict, hardening: dict, directory: str = "/etc/systemd/system") -> dict:
+def unit_files(units: dict, hardening: dict, directory: str = "/etc/systemd/system") -> list[dict]:
     """Turn units into the ``files`` of a config_tree task.
 
     Args:
@@ -61,14 +61,12 @@ def unit_files(units: dict, hardening: dict, directory: str = "/etc/systemd/syst
             somebody else's unit.
         directory: where unit files live.
 
-    Returns:
-        path to ``{"content": text}``.
     """
-    files = {}
+    files = []
     for name, sections in units.items():
         if name.endswith(".service") and isinstance(sections, dict):
             sections = {**sections, "Service": {**hardening, **sections.get("Service", {})}}
-        files[f"{directory}/{name}"] = {"content": unit_file(sections, name)}
+        files.append({"path": f"{directory}/{name}", "content": unit_file(sections, name)})
     return files
 
 

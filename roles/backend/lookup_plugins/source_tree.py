@@ -26,7 +26,7 @@ backend_release: "{{ lookup('source_tree', backend_source).id }}"
 
 RETURN = r"""
 _raw:
-  description: C(id), and C(files), a map of relative path to C(content) or, for a binary file, C(base64).
+  description: C(id), and C(files), each with C(path) (relative) and C(content) or, for a binary file, C(base64).
   type: list
   elements: dict
 """
@@ -48,14 +48,14 @@ class LookupModule(LookupBase):
     def _tree(self, root: pathlib.Path) -> dict:
         if not root.is_dir():
             raise AnsibleLookupError(f"{root} is not a directory; expected the source of the application on the controller")
-        digest, files = hashlib.sha256(), {}
+        digest, files = hashlib.sha256(), []
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root)
             if not path.is_file() or any(self._excluded(part) for part in relative.parts):
                 continue
             content = path.read_bytes()
             digest.update(f"{relative}\0{len(content)}\0".encode() + content)
-            files[str(relative)] = self._entry(content)
+            files.append({"path": str(relative), **self._entry(content)})
         if not files:
             raise AnsibleLookupError(f"{root} has no files to release")
         return {"id": digest.hexdigest()[:12], "files": files}

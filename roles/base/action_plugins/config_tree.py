@@ -19,10 +19,14 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        files = {}
+        files = []
         secret = False
-        for path, entry in (arguments.get("files") or {}).items():
+        below = arguments.pop("below", "")
+        for entry in arguments.get("files") or []:
             entry = dict(entry)
+            path = entry["path"] = os.path.join(below, entry.get("path", ""))
+            if not os.path.isabs(path):
+                raise AnsibleActionFail(f"config_tree: every file needs an absolute 'path', not {path!r}")
             if len({"template", "content", "base64"} & set(entry)) != 1:
                 raise AnsibleActionFail(f"config_tree: {path} needs exactly one of 'template', 'content' and 'base64'")
             if "template" in entry:
@@ -30,7 +34,7 @@ class ActionModule(ActionBase):
             elif not isinstance(entry.get("content", ""), str):
                 raise AnsibleActionFail(f"config_tree: the content of {path} must be text")
             secret = secret or bool(entry.get("secret"))
-            files[path] = entry
+            files.append(entry)
         arguments["files"] = files
         result = self._execute_module(module_name="config_tree", module_args=arguments, task_vars=task_vars)
         if secret:

@@ -13,22 +13,28 @@ description:
     after everything is in place; if it fails, every file gets its former content back.
 options:
   directories:
-    description: Map of absolute path to C(mode), C(owner), C(group).
-    type: dict
-    default: {}
+    description: Each with C(path) and optionally C(mode), C(owner), C(group).
+    type: list
+    elements: dict
+    default: []
   files:
     description:
-      - Map of absolute path to one of C(template) (relative to the role's templates directory),
-        C(content) and C(base64) (content that is not text), with optional C(vars) for the template, C(mode), C(owner), C(group),
+      - Each with C(path), one of C(template) (relative to the role's templates directory),
+        C(content) and C(base64) (content that is not text), and optionally C(vars) for the template, C(mode), C(owner), C(group),
         C(validate) (a command in which C(%s) is the candidate file), C(validate_tolerates) (a
         regular expression; a validator that prints nothing but matching lines has passed), and
         C(secret) (keep the content out of the diff).
-    type: dict
-    default: {}
+    type: list
+    elements: dict
+    default: []
+  below:
+    description: Directory to which relative paths of C(files) belong.
+    type: path
   links:
-    description: Map of absolute path to the target of the symbolic link.
-    type: dict
-    default: {}
+    description: Each with C(path) and C(target).
+    type: list
+    elements: dict
+    default: []
   absent:
     description: Absolute paths of files or links (never directories) that must not exist.
     type: list
@@ -57,9 +63,9 @@ EXAMPLES = r"""
     group: redis
     mode: "0640"
     directories:
-      /var/lib/redis/queue: {owner: redis, group: redis, mode: "0750"}
+      - {path: /var/lib/redis/queue, owner: redis, group: redis, mode: "0750"}
     files:
-      /etc/redis/redis-queue.conf: {template: etc/redis/redis.conf.j2, secret: true}
+      - {path: /etc/redis/redis-queue.conf, template: etc/redis/redis.conf.j2, secret: true}
 """
 
 RETURN = r"""
@@ -237,9 +243,9 @@ def relink(path: str, target: str) -> None:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "directories": {"type": "dict", "default": {}},
-            "files": {"type": "dict", "default": {}, "no_log": False},
-            "links": {"type": "dict", "default": {}},
+            "directories": {"type": "list", "elements": "dict", "default": []},
+            "files": {"type": "list", "elements": "dict", "default": []},
+            "links": {"type": "list", "elements": "dict", "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
             "validate": {"type": "str"},
             "owner": {"type": "str", "default": "root"},
@@ -250,12 +256,12 @@ def main() -> None:
     )
     tree = Tree(module)
     try:
-        for path, entry in module.params["directories"].items():
-            tree.directory(path, entry or {})
-        for path, entry in module.params["files"].items():
-            tree.file(path, entry)
-        for path, target in module.params["links"].items():
-            tree.link(path, target)
+        for entry in module.params["directories"]:
+            tree.directory(entry["path"], entry)
+        for entry in module.params["files"]:
+            tree.file(entry["path"], entry)
+        for entry in module.params["links"]:
+            tree.link(entry["path"], entry["target"])
         for path in module.params["absent"]:
             tree.remove(path)
         if module.params["validate"] and tree.changed and not tree.check:

@@ -16,10 +16,11 @@ description:
 options:
   units:
     description:
-      - Map of unit name to C(enabled) (bool, left alone when absent), C(state) (C(started),
+      - Each with C(name), C(enabled) (bool, left alone when absent), C(state) (C(started),
         C(stopped) or absent for enablement only), C(masked) (bool), C(restart_on) and C(reload_on)
         (lists of paths).
-    type: dict
+    type: list
+    elements: dict
     required: true
   timeout:
     description: Seconds that one systemctl call may take; starting waits for readiness, stopping for draining.
@@ -31,7 +32,7 @@ EXAMPLES = r"""
 - name: Run both instances with the configuration that is on disk
   systemd_units:
     units:
-      redis-server@queue.service:
+      - name: redis-server@queue.service
         enabled: true
         state: started
         restart_on: [/etc/redis/redis-queue.conf]
@@ -187,10 +188,10 @@ def stamp(name: str) -> float:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"units": {"type": "dict", "required": True}, "timeout": {"type": "int", "default": 120}},
+        argument_spec={"units": {"type": "list", "elements": "dict", "required": True}, "timeout": {"type": "int", "default": 120}},
         supports_check_mode=True,
     )
-    units = Units(module, module.params["units"])
+    units = Units(module, {unit["name"]: unit for unit in module.params["units"]})
     if units.wanted:
         units.settle()
     module.exit_json(changed=bool(units.actions), actions=units.actions)
