@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging.config
+import os
 from typing import Any
 
 from celery import Celery, signals
@@ -70,6 +71,12 @@ def settings(config: Config) -> dict[str, Any]:
         },
     }
 
+
+# Celery lets these variables win over its settings; without this they would win without the password,
+# which the configuration has read from somewhere else.
+for _name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+    if _name in os.environ:
+        os.environ[_name] = getattr(current(), _name)
 
 celery = Celery("aiko", task_cls="aiko.tasks.base:AikoTask", include=list(TASK_MODULES))
 celery.conf.update(settings(current()))
