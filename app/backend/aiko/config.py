@@ -86,14 +86,11 @@ def with_password(url: str, password: str | None, user: str = "") -> str:
     parts = urlsplit(url)
     if not password or parts.password:
         return url
-    query = parse_qs(parts.query)
-    if parts.scheme == "unix" or "password" in query:
-        joint = "&" if parts.query else ""
-        return (
-            url
-            if "password" in query
-            else urlunsplit(parts._replace(query=f"{parts.query}{joint}password={quote(password, safe='')}"))
-        )
+    if "password" in parse_qs(parts.query):
+        return url
+    if parts.scheme == "unix":
+        # By hand: urlunsplit() would drop the slashes of the empty host.
+        return f"{url}{'&' if parts.query else '?'}password={quote(password, safe='')}"
     host = parts.netloc.rpartition("@")[2]
     name = parts.username or user
     return urlunsplit(parts._replace(netloc=f"{name}:{quote(password, safe='')}@{host}"))
@@ -130,7 +127,7 @@ def _needed(name: str, given: dict[str, str]) -> bool:
         return not (parts.password or not parts.hostname or "sslcert" in parse_qs(parts.query))
     if name == "REDIS_PASSWORD":
         urls = [given[key] for key in REDIS_SETTINGS if given.get(key)]
-        return any(not urlsplit(u).password and "password" not in parse_qs(urlsplit(u).query) for u in urls)
+        return not urls or any(not urlsplit(u).password and "password" not in parse_qs(urlsplit(u).query) for u in urls)
     return True
 
 

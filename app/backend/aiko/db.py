@@ -33,17 +33,21 @@ def engine() -> Engine:
             pool_timeout=10,
             pool_recycle=1800,
             use_native_hstore=False,
+            # An error message must not carry parameters, such as password hashes, into the log.
+            hide_parameters=True,
             connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "aiko"},
         )
     return _engines[key]
 
 
 def probe_engine() -> Engine:
-    """Return an engine for health probes: a fresh connection each time, so a busy pool cannot look like a dead server."""
+    """Return an engine that connects anew each time, so that a busy pool cannot look like a dead server to a probe."""
     return create_engine(
         current().DATABASE_URL,
         poolclass=NullPool,
         use_native_hstore=False,
+        # An error message must not carry parameters, such as password hashes, into the log.
+        hide_parameters=True,
         connect_args={"connect_timeout": PROBE_SECONDS, "application_name": "aiko-probe"},
     )
 

@@ -6,7 +6,7 @@ import json
 import logging
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from redis.exceptions import RedisError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -16,6 +16,8 @@ from werkzeug.http import HTTP_STATUS_CODES
 from aiko.config import current
 
 MEDIA_TYPE = "application/problem+json"
+# Set in the WSGI environment of a request that ended in an exception; the metrics look at it.
+FAILED = "aiko.failed"
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +63,7 @@ def register(app: Flask) -> None:
     @app.errorhandler(InterfaceError)
     @app.errorhandler(PoolTimeout)
     def away(error: Exception) -> Response:
+        request.environ[FAILED] = True
         log.error("a needed server does not answer", exc_info=error)
         return respond(
             503, "a server that this request needs does not answer; try again in a moment", {"Retry-After": "5"}
@@ -68,5 +71,6 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
+        request.environ[FAILED] = True
         log.error("unexpected error", exc_info=error)
         return respond(500, "unexpected error; the log has the details under this request's id")

@@ -17,6 +17,8 @@ from aiko.stores import client
 
 ROOT = Path(__file__).resolve().parents[1]
 FRESH_SECONDS = 1.0
+# For one try; the client makes two, so a probe of Redis takes twice that at most.
+PROBE_SECONDS = 1.0
 _locks: dict[str, threading.Lock] = {}
 _kept: dict[str, tuple[float, str | None]] = {}
 _guard = threading.Lock()
@@ -51,7 +53,7 @@ def database() -> str | None:
 
 def _redis(name: str) -> Callable[[], str | None]:
     def ask() -> str | None:
-        client(name).ping()
+        client(name, PROBE_SECONDS).ping()
         return None
 
     return ask

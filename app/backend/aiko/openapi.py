@@ -107,8 +107,8 @@ def route(
 ) -> Callable:
     """Register a view. It is called with the path's values, plus `body` and `query` when declared.
 
-    With `auth` the caller must bring a valid token and `g.user_id` is set. What the view returns is shown through `out`;
-    a Response goes out as it is; None with status 204 has no body.
+    With `auth` the caller must bring a valid token and `g.user_id` is set. What the view returns is shown through
+    `out`; a Response goes out as it is; None with status 204 has no body.
     """
     failures = {*errors, *((401, 503) if auth else ()), *((400, 415, 422) if body else ()), *((422,) if query else ())}
     known = Route(method, path, summary, status, out, body, query, tuple(sorted(failures)), auth, upload, produces)

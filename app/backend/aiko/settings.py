@@ -92,7 +92,7 @@ def timezone(raw: str) -> str:
     """Accept the name of an IANA time zone."""
     try:
         ZoneInfo(raw)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         raise ValueError("expected an IANA time zone such as Europe/Paris") from None
     return raw
 
@@ -126,8 +126,9 @@ def directory(raw: str) -> str:
 
 
 REDIS = url("redis", "rediss", "unix")
+# Celery has a spelling of its own for socket URLs, and nobody needs a broker that other hosts cannot reach.
+REDIS_TCP = url("redis", "rediss")
 REDIS_DEV = "redis://127.0.0.1:6379"
-BROKER_SERVER = "the broker's URL"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -159,8 +160,8 @@ SETTINGS: tuple[Setting, ...] = (
         dev=REDIS_DEV + "/1",
         required=True,
     ),
-    Setting("CELERY_BROKER_URL", "Redis that carries the task queues", REDIS, dev=REDIS_DEV + "/0", required=True),
-    Setting("CELERY_RESULT_BACKEND", "Redis that keeps task states", REDIS, dev=REDIS_DEV + "/0", required=True),
+    Setting("CELERY_BROKER_URL", "Redis that carries the task queues", REDIS_TCP, dev=REDIS_DEV + "/0", required=True),
+    Setting("CELERY_RESULT_BACKEND", "Redis that keeps task states", REDIS_TCP, dev=REDIS_DEV + "/0", required=True),
     Setting("SESSION_REDIS_URL", "Redis that keeps login sessions; default: the broker's URL", REDIS),
     Setting("RATELIMIT_STORAGE_URI", "Redis that counts login attempts; default: the broker's URL", REDIS),
     Setting("REDBEAT_REDIS_URL", "Redis that keeps the schedule and its lock; default: the broker's URL", REDIS),

@@ -25,7 +25,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture(scope="session")
 def place() -> Iterator[SimpleNamespace]:
-    """Where PostgreSQL and Redis are: `database(name)` and `redis(number)` give URLs; given by the environment, or private."""
+    """Where PostgreSQL and Redis are: `database(name)` and `redis(number)` give URLs."""
     given = os.environ.get("AIKO_TEST_DATABASE_URL"), os.environ.get("AIKO_TEST_REDIS_URL")
     started: list[servers.Server] = []
     with servers.folder() as folder:

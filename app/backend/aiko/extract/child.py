@@ -1,4 +1,4 @@
-"""The bounded child: `python child.py pdf|docx FILE` prints JSON. Run as a file in isolated mode, so it imports little."""
+"""The bounded child: `python child.py pdf|docx FILE` prints JSON. Run as a file in isolated mode."""
 
 from __future__ import annotations
 

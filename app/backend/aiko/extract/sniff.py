@@ -81,7 +81,7 @@ def _in_child(kind: str, path: Path) -> Extracted:
 def extract(path: Path) -> Extracted:
     """Return kind, text and metadata of the file at `path`.
 
-    Raises Refused with status 415 (not a kind we take) or 422 (damaged, protected, without text, or too costly to read).
+    Raises Refused with status 415 (not a kind we take) or 422 (damaged, protected, without text, too costly to read).
     """
     with path.open("rb") as file:
         head = file.read(1024)

@@ -47,9 +47,9 @@ def children(pid: int) -> list[int]:
 def totals(master: int) -> tuple[float, int]:
     """Return the CPU seconds of `master` and all its children ever, and their resident memory now, in bytes.
 
-    When a worker ends, the kernel adds its time to the master's account of waited-for children; so the sum of the living
-    plus that account never goes backwards. The account is read before and after, and if a worker passed from one side to
-    the other in between, everything is read again.
+    When a worker ends, the kernel adds its time to the master's account of waited-for children; so the sum of the
+    living plus that account never goes backwards. The account is read before and after, and if a worker passed from
+    one side to the other in between, everything is read again.
     """
     ticks = pages = 0
     for _ in range(10):

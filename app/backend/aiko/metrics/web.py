@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, got_request_exception, request
+from flask import Flask, request
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -18,6 +18,7 @@ from prometheus_client import (
     multiprocess,
 )
 
+from aiko.errors import FAILED
 from aiko.metrics.process import ProcessesCollector
 from aiko.metrics.shared import VARIABLE
 
@@ -31,9 +32,12 @@ DURATION = Histogram(
 )
 TOTAL = Counter("http_request", "Requests answered.", LABELS, registry=REGISTRY)
 EXCEPTIONS = Counter(
-    "http_request_exceptions", "Requests that ended in an exception nobody expected.", LABELS, registry=REGISTRY
+    "http_request_exceptions",
+    "Requests that ended in an exception: a fault, or a server away.",
+    LABELS,
+    registry=REGISTRY,
 )
-ROUTE_KEY, FAILED_KEY = "aiko.route", "aiko.failed"
+ROUTE_KEY = "aiko.route"
 # Set by gunicorn's post_fork hook; absent when the application is not run by gunicorn.
 MASTER = "AIKO_WEB_MASTER"
 
@@ -55,14 +59,14 @@ class Measured:
         try:
             return self.app(environ, start)
         except BaseException:
-            environ[FAILED_KEY] = True
+            environ[FAILED] = True
             raise
         finally:
             method = environ.get("REQUEST_METHOD", "")
             labels = (method if method in METHODS else "OTHER", environ.get(ROUTE_KEY, UNKNOWN_ROUTE), seen["status"])
             DURATION.labels(*labels).observe(time.perf_counter() - started)
             TOTAL.labels(*labels).inc()
-            if environ.get(FAILED_KEY):
+            if environ.get(FAILED):
                 EXCEPTIONS.labels(*labels).inc()
 
 
@@ -76,11 +80,6 @@ def instrument(app: Flask) -> None:
     # First of all, so that a hook that fails later is still counted under its route.
     app.before_request_funcs.setdefault(None, []).insert(0, note_route)
 
-    def note_failure(_sender: Any, **_: Any) -> None:
-        request.environ[FAILED_KEY] = True
-
-    app.config["AIKO_NOTE_FAILURE"] = note_failure  # signals hold receivers weakly
-    got_request_exception.connect(note_failure, app)
     app.wsgi_app = Measured(app.wsgi_app)
 
 

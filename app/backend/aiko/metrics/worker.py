@@ -1,7 +1,7 @@
 """Counts tasks in the worker's main process.
 
-There, and not in the children: a child that is killed by its hard time limit, or by kill -9, can count nothing any more,
-and children that are replaced every few tasks would leave a metrics file each.
+There, and not in the children: a child that is killed by its hard time limit, or by kill -9, can count nothing any
+more, and children that are replaced every few tasks would leave a metrics file each.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 DURATION = Histogram(
-    "celery_task_duration_seconds", "Time a task ran, in seconds.", LABELS, buckets=BUCKETS, registry=REGISTRY
+    "celery_task_duration_seconds", "Run time of tasks, in seconds.", LABELS, buckets=BUCKETS, registry=REGISTRY
 )
 TOTAL = Counter(
     "celery_task",
-    "Tasks that ended, by state; LOST went back to the queue because its process died.",
+    "Task runs by how they ended; LOST ones went back to the queue.",
     LABELS,
     registry=REGISTRY,
 )

@@ -60,19 +60,20 @@ class BuiltinProvider:
         found = list(dict.fromkeys(sentences.split(text)))
         progress(0.2)
         terms = find(found, stop)
-        frequency = Counter(term.key for term in terms)
+        frequency, words = Counter(term.key for term in terms), distractors.vocabulary(terms)
         chance = random.Random(seed)  # noqa: S311  (repeatable on purpose, nothing secret)
         picked: dict[int, tuple[Term, MadeQuestion]] = {}
         answers: set[str] = set()
         # Each answer once, then, if that is not enough, again in other sentences.
+        ranked = _candidates(found, terms)
         for repeat in (False, True):
-            for _, term in _candidates(found, terms):
+            for _, term in ranked:
                 if len(picked) >= count:
                     break
                 if term.sentence in picked or (not repeat and term.key in answers):
                     continue
                 sentence = found[term.sentence]
-                wrong = distractors.choose(term, sentence, terms, frequency, language, chance)
+                wrong = distractors.choose(term, sentence, words, frequency[term.key], language, chance)
                 if wrong is None:
                     continue
                 options = [term.surface, *wrong]

@@ -12,8 +12,8 @@ _ONLY = {"fr": STOP["fr"] - STOP["en"], "en": STOP["en"] - STOP["fr"]}
 def detect(text: str) -> str | None:
     """Return `fr`, `en`, or None.
 
-    Counts the function words that only one of the two languages has. A text of another language has few of either, and a
-    mixed one has many of both: both give None.
+    Counts the function words that only one of the two languages has. A text of another language has few of either, and
+    a mixed one has many of both: both give None.
     """
     words = re.findall(r"[^\W\d_]+", text[:50_000].lower())
     if not words:

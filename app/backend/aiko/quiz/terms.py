@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
 WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:-[^\W\d_]+)*")
 # l'eau, qu'elle, d'abord: the part before the apostrophe is no term.
@@ -23,7 +24,6 @@ _ENDINGS = (
     "eux",
     "euse",
     "té",
-    "ité",
     "ité",
     "age",
     "ure",
@@ -48,11 +48,13 @@ _ENDINGS = (
 MIN_LETTERS = 4
 
 
+@lru_cache(maxsize=50_000)
 def fold(word: str) -> str:
     """Return `word` without case and accents, for comparing."""
     return "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))
 
 
+@lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """Return a crude stem, good enough to see that two options are forms of one word."""
     folded = fold(word)

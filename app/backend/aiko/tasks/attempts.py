@@ -15,7 +15,7 @@ from aiko.models import Attempt, AttemptResult, Question
 
 @celery.task(name="aiko.tasks.attempts.correct")
 def correct(attempt_id: str) -> dict[str, Any]:
-    """Correct the attempt `attempt_id`; a second delivery changes nothing. The score is the share of right answers, 0 to 1."""
+    """Correct the attempt `attempt_id`; a second delivery changes nothing. The score goes from 0 to 1."""
     with db.session() as session:
         attempt = session.get(Attempt, UUID(attempt_id), with_for_update=True)
         if attempt is None:

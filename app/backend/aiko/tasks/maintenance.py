@@ -29,8 +29,8 @@ def _known(ids: list[UUID]) -> list[UUID]:
 def cleanup() -> dict[str, int]:
     """Send lost work again, drop old diagnostic rows, and remove files without a row (where UPLOAD_DIR is at hand).
 
-    Work is lost when a web process dies between committing a row and queueing its task; tasks are idempotent, so sending
-    one too often does no harm.
+    Work is lost when a web process dies between committing a row and queueing its task; tasks are idempotent, so
+    sending one too often does no harm.
     """
     before = datetime.now(UTC) - timedelta(seconds=current().CELERY_VISIBILITY_TIMEOUT)
     with db.session() as session:

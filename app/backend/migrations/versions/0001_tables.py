@@ -103,8 +103,8 @@ CREATE TABLE probe_effects (
 );
 """
 
-# Rows of a month without a partition land in the default partition. PostgreSQL then refuses to create that month, so the
-# rows move first: into a plain table of the same shape, which is attached afterwards. All in one transaction: a reader
+# Rows of a month without a partition land in the default partition. PostgreSQL then refuses to create that month, so
+# the rows move first: into a plain table of the same shape, which is attached afterwards. All in one transaction: a reader
 # never sees them missing.
 PARTITIONS = """
 CREATE FUNCTION aiko_create_partitions(months_ahead integer) RETURNS integer LANGUAGE plpgsql AS $$
@@ -127,7 +127,8 @@ BEGIN
     EXECUTE format('CREATE TABLE %I (LIKE attempt_results INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child);
     -- Writers wait from here to the end, so no row of this month slips into the default partition meanwhile.
     LOCK TABLE attempt_results_default IN ACCESS EXCLUSIVE MODE;
-    EXECUTE format('WITH moved AS (DELETE FROM attempt_results_default WHERE created_at >= $1 AND created_at < $2 RETURNING *)'
+    EXECUTE format('WITH moved AS (DELETE FROM attempt_results_default'
+                   ' WHERE created_at >= $1 AND created_at < $2 RETURNING *)'
                    ' INSERT INTO %I SELECT * FROM moved', child) USING low, high;
     EXECUTE format('ALTER TABLE attempt_results ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', child, low, high);
     made := made + 1;

@@ -1,0 +1,277 @@
+"""Workers: nothing lost, nothing done twice, limits, queues, metrics."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.samples import ENGLISH
+from tests.support import processes, servers
+from tests.test_web_metrics import value
+
+
+def names() -> list[str]:
+    """Return keys nobody used before."""
+    run = uuid.uuid4().hex[:8]
+    return [f"{run}-{n}" for n in range(40)]
+
+
+def effects(keys: list[str]) -> int:
+    """Return how many rows the keys left."""
+    from aiko import db
+
+    with db.session() as session:
+        return session.scalar(text("SELECT count(*) FROM probe_effects WHERE key = ANY(:k)"), {"k": keys})
+
+
+def metrics(port: int) -> str:
+    """Return a worker's metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return answer.read().decode()
+
+
+@pytest.fixture
+def quick(app: Any, settings: dict[str, str]) -> dict[str, str]:
+    """Settings with limits scaled down to seconds."""
+    from aiko.celery_app import celery
+
+    celery.control.purge()
+    return settings | {
+        "CELERY_TASK_TIME_LIMIT": "4",
+        "CELERY_TASK_SOFT_TIME_LIMIT": "2",
+        "CELERY_VISIBILITY_TIMEOUT": "5",
+    }
+
+
+@pytest.mark.ledger("CE3")
+def test_killed_children_lose_nothing(quick: dict[str, str], tmp_path: Path) -> None:
+    """Forty tasks while their processes are killed again and again: forty effects."""
+    from aiko.tasks.probe import record
+
+    keys = names()
+    with processes.worker(quick, tmp_path / "log") as worker:
+        for key in keys:
+            record.apply_async(args=(key, 0.1))
+        killed = 0
+        while effects(keys) < len(keys) * 0.7:
+            for child in worker.children()[:1]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+                    killed += 1
+            time.sleep(0.4)
+        servers.wait_for(lambda: effects(keys) == len(keys), 30, "all effects")
+        assert killed >= 3, "the test killed nobody"
+
+
+@pytest.mark.ledger("CE3")
+def test_killed_worker_hands_its_tasks_back(quick: dict[str, str], tmp_path: Path) -> None:
+    """The whole worker dies with tasks in hand; after the visibility timeout the next one does them."""
+    from aiko.tasks.probe import record
+
+    keys = names()[:6]
+    with processes.worker(quick, tmp_path / "first") as first:
+        for key in keys:
+            record.apply_async(args=(key, 1.5))
+        servers.wait_for(lambda: "received" in first.output(), 10, "tasks in hand")
+        time.sleep(0.5)
+        os.killpg(first.pid, signal.SIGKILL)
+    assert effects(keys) < len(keys)
+    with processes.worker(quick, tmp_path / "second"):
+        servers.wait_for(lambda: effects(keys) == len(keys), 45, "all effects")
+
+
+@pytest.mark.ledger("CE3")
+def test_redis_restart(tmp_path: Path, settings: dict[str, str], app: Any) -> None:
+    """The broker goes and comes back with its data; the worker reconnects by itself and finishes."""
+    from celery import Celery
+
+    keys = names()[:20]
+    with servers.folder() as folder:
+        broker = servers.Redis(folder / "r")
+        try:
+            own = settings | {
+                "CELERY_BROKER_URL": broker.url(0),
+                "CELERY_RESULT_BACKEND": broker.url(0),
+                "CELERY_TASK_TIME_LIMIT": "4",
+                "CELERY_TASK_SOFT_TIME_LIMIT": "2",
+                "CELERY_VISIBILITY_TIMEOUT": "5",
+            }
+            sender = Celery(broker=broker.url(0))
+            with processes.worker(own, tmp_path / "log") as worker:
+                for key in keys:
+                    sender.send_task("aiko.tasks.probe.record", args=(key, 0.2), queue="default")
+                servers.wait_for(lambda: effects(keys) >= 2, 10, "first effects")
+                broker.stop()
+                time.sleep(1)
+                broker.start()
+                servers.wait_for(lambda: effects(keys) == len(keys), 60, "all effects")
+                assert worker.popen.poll() is None
+                sender.close()
+        finally:
+            broker.stop()
+
+
+@pytest.mark.ledger("CE3")
+def test_redelivered_tasks_have_one_effect(app: Any, person: Any) -> None:
+    """Each task twice, also at the same time: one set of questions, one correction, one score."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from aiko import db
+    from aiko.tasks.attempts import correct
+    from aiko.tasks.quiz import generate
+
+    teacher = person()
+    document = teacher.upload(ENGLISH.encode()).json["id"]
+    quiz = teacher.post("/api/quizzes", json={"document_id": document, "questions": 4}).json["id"]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: generate.apply(args=(quiz,), task_id=f"t{n}", throw=True), range(4)))
+    first = teacher.get(f"/api/quizzes/{quiz}").json["questions"]
+    assert len(first) == 4
+    answers = {q["id"]: q["options"][0] for q in first}
+    attempt = teacher.post(f"/api/quizzes/{quiz}/attempts", json={"answers": answers}).json["id"]
+    with ThreadPoolExecutor(4) as pool:
+        scores = {r.get()["score"] for r in pool.map(lambda _: correct.apply(args=(attempt,), throw=True), range(4))}
+    assert len(scores) == 1
+    with db.session() as session:
+        assert session.scalar(text("SELECT count(*) FROM attempt_results WHERE attempt_id = :a"), {"a": attempt}) == 4
+    assert teacher.get(f"/api/quizzes/{quiz}").json["questions"] == first
+
+
+def test_too_short_a_text_fails_with_a_reason(app: Any, person: Any, celery_worker_process: Any) -> None:
+    """The reason reaches the person, through the task and through the quiz."""
+    teacher = person()
+    document = teacher.upload(b"Too short, this.").json["id"]
+    made = teacher.post("/api/quizzes", json={"document_id": document, "questions": 4}).json
+    servers.wait_for(lambda: teacher.get(f"/api/tasks/{made['task_id']}").json["state"] == "FAILURE", 15, "the failure")
+    assert "too short" in teacher.get(f"/api/tasks/{made['task_id']}").json["error"]
+    quiz = teacher.get(f"/api/quizzes/{made['id']}").json
+    assert quiz["status"] == "failed" and "too short" in quiz["message"]
+    assert teacher.post(f"/api/quizzes/{made['id']}/attempts", json={"answers": {}}).status_code == 409
+    assert person().get(f"/api/tasks/{made['task_id']}").status_code == 404
+
+
+@pytest.mark.ledger("CE1", "CE6")
+def test_limits_recycling_and_metrics(quick: dict[str, str], tmp_path: Path) -> None:
+    """A soft limit raises, a hard one kills; children change; each run is counted once, under how it ended."""
+    from aiko.celery_app import celery
+    from aiko.tasks.probe import echo, sleep
+
+    port = servers.free_port()
+    celery.control.purge()
+    own = quick | {"WORKER_METRICS_LISTEN": f"127.0.0.1:{port}", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "shared")}
+    with processes.worker(own, tmp_path / "log", "--max-tasks-per-child", "5") as worker:
+        before = set(worker.children())
+        results = [echo.apply_async(args=(n,), queue="priority") for n in range(25)]
+        assert [r.get(timeout=20) for r in results] == list(range(25))
+        servers.wait_for(lambda: not before & set(worker.children()), 10, "new children after five tasks each")
+        with pytest.raises(Exception, match="SoftTimeLimitExceeded"):
+            sleep.apply_async(args=(30,)).get(timeout=15)
+        with pytest.raises(Exception, match="TimeLimitExceeded"):
+            sleep.apply_async(args=(30,), soft_time_limit=3, time_limit=1).get(timeout=15)
+        page = servers.wait_for(
+            lambda: (p := metrics(port)) and value(p, "celery_task_total", state="TIMEOUT") == 1 and p, 5, "metrics"
+        )
+        count = lambda **labels: value(page, "celery_task_total", **labels)  # noqa: E731
+        assert count(task="aiko.tasks.probe.echo", state="SUCCESS", queue="priority") == 25
+        assert value(page, "celery_task_duration_seconds_count", task="aiko.tasks.probe.echo", queue="priority") == 25
+        assert count(task="aiko.tasks.probe.sleep", state="FAILURE", queue="default") == 1
+        assert count() == 27 and not (tmp_path / "shared").exists()
+        assert 1.9 < value(page, "celery_task_duration_seconds_sum", state="FAILURE") < 3
+
+
+@pytest.mark.ledger("CE2")
+def test_queues(quick: dict[str, str], app: Any, tmp_path: Path, person: Any) -> None:
+    """Routes lead into the right queues, and a worker of another queue leaves them alone."""
+    import redis
+
+    from aiko.celery_app import celery
+
+    broker = redis.Redis.from_url(quick["CELERY_BROKER_URL"])
+    celery.control.purge()
+    for name in ("aiko.tasks.quiz.generate", "aiko.tasks.attempts.correct", "aiko.tasks.maintenance.cleanup"):
+        celery.tasks[name].apply_async(args=())
+    assert [broker.llen(queue) for queue in ("ai_tasks", "priority", "default")] == [1, 1, 1]
+    celery.control.purge()
+
+
+def test_request_id_reaches_the_task(app: Any, person: Any, settings: dict[str, str], tmp_path: Path) -> None:
+    """One id leads from the request to the worker's log lines, which are JSON in production."""
+    production = settings | {
+        "FLASK_ENV": "production",
+        "SECRET_KEY": "q8Zr1xV0cT5nW2yB7mK4jH9gF6dS3aPl",
+        "JWT_SECRET_KEY": "l3Pa6sD9fG2hJ5kM8nB1vC4xZ7qW0eRt",
+        "CORS_ORIGINS": "",
+        "REDIS_PASSWORD": "",
+    }
+    teacher = person()
+    teacher.headers["X-Request-ID"] = f"trace-{uuid.uuid4().hex}"
+    document = teacher.upload(ENGLISH.encode()).json["id"]
+    log = tmp_path / "log"
+    # This Redis has no password, which production would refuse; a password of the default user's is accepted by none.
+    production |= {k: re.sub("redis://", "redis://:x@", v) for k, v in production.items() if "redis://" in v}
+    done = processes.run(["aiko.check"], production)
+    assert done.returncode == 0, done.stderr
+    del production
+    with processes.worker(settings, log) as worker:
+        made = teacher.post("/api/quizzes", json={"document_id": document, "questions": 2}).json
+        servers.wait_for(
+            lambda: teacher.get(f"/api/tasks/{made['task_id']}").json["state"] == "SUCCESS", 15, "the quiz"
+        )
+        servers.wait_for(
+            lambda: re.search(rf"\[{teacher.headers['X-Request-ID']}\].*generate", worker.output()),
+            5,
+            "the id in the worker's log",
+        )
+
+
+@pytest.mark.ledger("CE3")
+def test_lost_work_is_sent_again(app: Any, person: Any, celery_worker_process: Any) -> None:
+    """A web process that dies between the commit and the queue leaves a pending row; the cleanup sends its task."""
+    from aiko import db
+    from aiko.celery_app import celery
+    from aiko.tasks.maintenance import cleanup
+
+    teacher = person()
+    document = teacher.upload(ENGLISH.encode()).json["id"]
+    me = teacher.get("/api/auth/me").json["id"]
+    with db.session() as session:
+        quiz = session.scalar(
+            text(
+                "INSERT INTO quizzes (user_id, document_id, task_id, title, wanted, created_at) "
+                "VALUES (:u, :d, uuid_generate_v4(), 't', 3, now() - interval '3 days') RETURNING id"
+            ),
+            {"u": me, "d": document},
+        )
+    assert celery.tasks[cleanup.name].apply().get()["sent_again"] == 1
+    servers.wait_for(lambda: teacher.get(f"/api/quizzes/{quiz}").json["status"] == "ready", 15, "the quiz")
+
+
+def test_broker_away(app: Any, person: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking for a quiz without a queue is refused, and leaves no quiz that would wait for ever."""
+    from aiko.celery_app import celery
+
+    teacher = person()
+    document = teacher.upload(ENGLISH.encode()).json["id"]
+    before = celery.conf.broker_url
+    celery.conf.broker_url = celery.conf.broker_write_url = f"redis://127.0.0.1:{servers.free_port()}/0"
+    celery.__dict__.pop("amqp", None)
+    celery._pool = None
+    try:
+        started = time.monotonic()
+        answer = teacher.post("/api/quizzes", json={"document_id": document})
+        assert answer.status_code == 503 and time.monotonic() - started < 10, answer.text
+    finally:
+        celery.conf.broker_url = celery.conf.broker_write_url = before
+        celery.__dict__.pop("amqp", None)
+        celery._pool = None
+    assert teacher.get("/api/quizzes").json["total"] == 0
