@@ -3,12 +3,15 @@
 import ipaddress
 import json
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import LabError
 from .settings import BRIDGE_PREFIX, GUEST_MTU, Settings
 from .system import read_json, run, write_atomically
 
+# The second one is what systemd-resolved itself asks.
+RESOLV_CONF = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -105,9 +108,9 @@ def remove(settings: Settings) -> None:
     journal.unlink()
 
 
-def resolv_conf() -> str:
+def resolv_conf(files: Iterable[Path] = RESOLV_CONF) -> str:
     """Return a resolv.conf that works in a guest: a resolver on the controller's loopback is out of a guest's reach."""
-    for path in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
+    for path in files:
         if not path.exists():
             continue
         lines = [

@@ -16,8 +16,10 @@ def nspawn_command(settings: Settings, name: str, root: Path, binds: tuple[str, 
     `binds` are SOURCE:TARGET pairs shown in it read-only.
     """
     return [
-        # If the supervisor is killed, its guest goes too, instead of running on with nobody in charge.
+        # If the supervisor is killed, its guest goes too, instead of running on with nobody in charge. nspawn's death
+        # alone would not do that, but it is the first process of a namespace, and nothing in there survives it.
         "setpriv", "--pdeathsig", "KILL",
+        "unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
         "systemd-nspawn",
         f"--directory={root}",
         "--boot",
@@ -120,14 +122,26 @@ def empty_cgroup(cgroup: Path, keep: Path | None = None, timeout: float = 10) ->
     return True
 
 
-def leader(nspawn_pid: int) -> int | None:
-    """Return the number, as seen from here, of the process that is PID 1 in the guest; None when there is none."""
-    with contextlib.suppress(OSError):
-        for child in Path(f"/proc/{nspawn_pid}/task/{nspawn_pid}/children").read_text().split():
-            for line in Path(f"/proc/{child}/status").read_text().splitlines():
-                if line.startswith("NSpid:") and line.split()[-1] == "1" and len(line.split()) > 2:
-                    return int(child)
+def leader(launcher: int) -> int | None:
+    """Return the number, as seen from here, of the process that is PID 1 in the guest; None when there is none.
+
+    `launcher` is the process that runs nspawn_command: nspawn is its child, the guest's PID 1 its grandchild.
+    """
+    for nspawn in _children(launcher):
+        for child in _children(nspawn):
+            with contextlib.suppress(OSError):
+                for line in Path(f"/proc/{child}/status").read_text().splitlines():
+                    # The numbers it has in all its namespaces, the innermost last.
+                    if line.startswith("NSpid:") and line.split()[-1] == "1":
+                        return child
     return None
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def stop_unit(unit: str) -> None:

@@ -120,13 +120,19 @@ def wait_for(condition, timeout: float, interval: float = 0.03) -> bool:
     return True
 
 
+def mount_points() -> list[str]:
+    """Return where something is mounted in our mount namespace."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    # Blanks in paths are written as octal escapes.
+    return [line.split()[1].encode().decode("unicode_escape") for line in lines]
+
+
 def remove_tree(path: Path) -> None:
     """Remove a directory tree if it exists, but never through a mount: what is mounted below may be anything."""
     if not path.is_dir():
         return
     inside = f"{path.resolve()}/"
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        target = line.split()[1].encode().decode("unicode_escape")
+    for target in mount_points():
         if f"{target}/".startswith(inside):
             raise LabError(f"{target} is still mounted: not removing {path}")
     shutil.rmtree(path)
