@@ -10,16 +10,23 @@ from .settings import Settings
 from .system import run
 
 
-def nspawn_command(settings: Settings, name: str, root: Path, binds: tuple[str, ...] = ()) -> list[str]:
+def nspawn_command(
+    settings: Settings, name: str, root: Path, cgroups: list[Path], binds: tuple[str, ...] = ()
+) -> list[str]:
     """Return the command line of systemd-nspawn for one guest whose file system is at `root`.
 
-    `binds` are SOURCE:TARGET pairs shown in it read-only.
+    nspawn, but not its launcher, moves into `cgroups`, which must exist. `binds` are SOURCE:TARGET pairs shown in the
+    guest read-only.
     """
     return [
         # If the supervisor is killed, its guest goes too, instead of running on with nobody in charge. nspawn's death
         # alone would not do that, but it is the first process of a namespace, and nothing in there survives it.
         "setpriv", "--pdeathsig", "KILL",
         "unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
+        # Without a cgroup of its own a guest shares one tree with the others and now and then fails to boot. 0 is
+        # whoever writes it.
+        "sh", "-c", 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@"', "sh",
+        *map(str, cgroups), "--",
         "systemd-nspawn",
         f"--directory={root}",
         "--boot",

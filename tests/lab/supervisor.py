@@ -156,20 +156,20 @@ class Supervisor:
 
     def _start(self) -> None:
         self.cgroups = nspawn.own_cgroups(self.settings, self.name, self.with_systemd)
+        for directory in self.cgroups:
+            directory.mkdir(parents=True, exist_ok=True)
         if self.with_systemd:
             # Processes may only be in the leaves of a delegated cgroup, and nspawn makes leaves beside this one.
             nspawn.enter([directory / "lab" for directory in self.cgroups])
         environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         with open(self.dir / "console.log", "ab") as console:
             self.guest = subprocess.Popen(
-                nspawn.nspawn_command(self.settings, self.name, self.root, tuple(self.state["binds"])),
+                nspawn.nspawn_command(self.settings, self.name, self.root, self.cgroups, tuple(self.state["binds"])),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
                 env=environment,
                 start_new_session=True,
-                # Without a cgroup of its own a guest shares one tree with the others and now and then fails to boot.
-                preexec_fn=lambda: nspawn.enter(self.cgroups),
             )
         self._save(status="running", nspawn=self.guest.pid, started=time.time())
 
