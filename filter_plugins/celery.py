@@ -7,11 +7,12 @@ import re
 from ansible.errors import AnsibleFilterError
 
 
-def worker_environments(pools: dict, metrics_address: str, metrics_port: int) -> dict:
+def worker_environments(pools: dict, common: dict, metrics_address: str, metrics_port: int) -> dict:
     """The environment of each pool's unit, by the pool's name.
 
     Args:
         pools: name to ``queues`` (list of text) and ``concurrency`` (number of processes).
+        common: variables that every pool gets.
         metrics_address: the address on which each pool serves its metrics.
         metrics_port: port of the first pool by name; the next ones follow.
 
@@ -25,6 +26,7 @@ def worker_environments(pools: dict, metrics_address: str, metrics_port: int) ->
         if not pool.get("queues") or int(pool.get("concurrency", 0)) < 1:
             raise AnsibleFilterError(f"celery_pools: pool {name} needs a list 'queues' and a 'concurrency' of at least 1")
         environments[name] = {
+            **common,
             "QUEUES": ",".join(pool["queues"]),
             "CONCURRENCY": int(pool["concurrency"]),
             "WORKER_METRICS_LISTEN": f"{metrics_address}:{metrics_port + number}",

@@ -87,15 +87,20 @@ class Units:
     def systemctl(self, *arguments: str) -> str:
         code, out, err = self.module.run_command(["timeout", str(self.module.params["timeout"]), "systemctl", *arguments])
         if code != 0:
-            unit = arguments[-1]
-            _, journal, _ = self.module.run_command(["journalctl", "--no-pager", "--lines=30", "--output=cat", "--unit", unit])
             reason = f"no end after {self.module.params['timeout']} s" if code == 124 else (err or out).strip()
             self.module.fail_json(
-                msg=f"systemctl {' '.join(arguments)} failed: {reason}\nThe journal of {unit} ends with:\n{journal}",
+                msg=f"systemctl {' '.join(arguments)} failed: {reason}" + "".join(self.journal(name) for name in arguments[1:]),
                 actions=self.actions,
                 changed=bool(self.actions),
             )
         return out
+
+    def journal(self, name: str) -> str:
+        """Why a unit is not well, in its own words; empty for one that is."""
+        if name not in self.wanted or self.module.run_command(["systemctl", "is-active", "--quiet", name])[0] == 0:
+            return ""
+        _, text, _ = self.module.run_command(["journalctl", "--no-pager", "--lines=30", "--output=cat", "--unit", name])
+        return f"\nThe journal of {name} ends with:\n{text}"
 
     def do(self, verb: str, *names: str) -> None:
         self.actions += [f"{verb} {name}" for name in names]
@@ -119,8 +124,7 @@ class Units:
         if unmasks:
             self.do("unmask", *unmasks)
         self.enablement()
-        for name, wanted in self.wanted.items():
-            self.activity(name, wanted)
+        self.activity()
 
     def enablement(self) -> None:
         enable = [n for n, w in self.wanted.items() if w.get("enabled") and self.state[n]["UnitFileState"] not in ENABLED]
@@ -133,27 +137,41 @@ class Units:
         if disable:
             self.do("disable", *disable)
 
-    def activity(self, name: str, wanted: dict) -> None:
+    def activity(self) -> None:
+        """Stop, start, restart and reload; units of one verb together, so that they wait for each other's side by side."""
+        verbs: dict[str, list[str]] = {"stop": [], "start": [], "restart": [], "reload": []}
+        for name, wanted in self.wanted.items():
+            if verb := self.verb(name, wanted):
+                verbs[verb].append(name)
+        for verb, names in verbs.items():
+            if names:
+                before = time.time()
+                self.do(verb, *names)
+                if verb == "reload" and not self.module.check_mode:
+                    self.remember_reload(names, before)
+
+    def verb(self, name: str, wanted: dict) -> str | None:
         active = self.state[name]["ActiveState"] in {"active", "activating", "reloading"}
         if wanted.get("state") == "stopped":
-            if active:
-                self.do("stop", name)
-        elif wanted.get("state") == "started":
-            if not active:
-                self.do("start", name)
-            elif newer_than(self.started(name), [*wanted.get("restart_on", []), *self.own_files(name)]):
-                self.do("restart", name)
-            elif newer_than(max(self.started(name), stamp(name)), wanted.get("reload_on", [])):
-                self.reload(name)
+            return "stop" if active else None
+        if wanted.get("state") != "started":
+            return None
+        if not active:
+            return "start"
+        if newer_than(self.started(name), [*wanted.get("restart_on", []), *self.own_files(name)]):
+            return "restart"
+        if newer_than(max(self.started(name), stamp(name)), wanted.get("reload_on", [])):
+            return "reload"
+        return None
 
-    def reload(self, name: str) -> None:
-        before = time.time()
-        self.do("reload", name)
-        if not self.module.check_mode:
-            os.makedirs(STAMPS, mode=0o755, exist_ok=True)
+    @staticmethod
+    def remember_reload(names: list[str], moment: float) -> None:
+        """systemd keeps the time of a start, not of a reload; a stamp below /run lives as long as it counts."""
+        os.makedirs(STAMPS, mode=0o755, exist_ok=True)
+        for name in names:
             path = os.path.join(STAMPS, name)
             with open(path, "w"):
-                os.utime(path, (before, before))
+                os.utime(path, (moment, moment))
 
     def started(self, name: str) -> float:
         """Unix time at which the unit began to start: what it read of its files was at least that old."""

@@ -1,0 +1,71 @@
+# The few verbs of this project; `make help` lists them.
+SHELL := /bin/sh
+PYTHON ?= python3
+DIST ?= trixie
+HOST ?= aiko-lab
+
+VENV := .venv
+BIN := $(abspath $(VENV))/bin
+# The lock's checksum names the stamp: another lock is another tool chain.
+STAMP := $(VENV)/.installed-$(shell sha256sum requirements.txt | cut -c1-12)
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+LAB := $(PYTHON) -m tests.lab
+export PATH := $(BIN):$(PATH)
+# Bytecode of a run as root must not lie in a user's checkout.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup up down status test lint unit molecule bench lock docs
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+setup: $(STAMP) ## Install the pinned tool chain into .venv
+$(STAMP): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	    { echo "make: PYTHON=$(PYTHON) is $$($(PYTHON) -V). Expected: Python 3.11, 3.12 or 3.13. Remedy: make PYTHON=/path/to/python3.13"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	    { $(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y --no-install-recommends python3-venv; }
+	@echo "Installing the tool chain into $(VENV) (a minute on a slow line)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+up: setup ## Boot a throw-away host and deploy the site on it (DIST=trixie|bookworm)
+	@$(LAB) setup
+	@$(LAB) up $(HOST) --dist $(DIST)
+	ansible-playbook site.yml
+	@$(MAKE) --no-print-directory status
+
+status: setup ## What runs where, in which version, and whether it is well
+	@ANSIBLE_CALLBACKS_ENABLED= ansible-playbook playbooks/status.yml
+
+down: ## Remove the host and everything it mounted or started
+	@$(LAB) down $(HOST)
+
+test: setup ## All tests
+	@$(LAB) setup
+	@$(BIN)/python tests/run.py
+
+lint: setup ## Linters alone
+	@$(BIN)/python tests/run.py lint
+
+unit: setup ## Tests that need no deployed host, and the application's own
+	@$(LAB) setup
+	@$(BIN)/python tests/run.py policy unit app
+
+molecule: setup ## One role's tests: make molecule ROLE=redis [DIST=bookworm]
+	@test -n "$(ROLE)" || { echo "make: ROLE is not set. Expected: the name of a scenario below molecule/. Remedy: make molecule ROLE=redis"; exit 1; }
+	@$(LAB) setup
+	AIKO_DIST=$(DIST) molecule -c molecule/_shared/base.yml test -s $(ROLE)
+
+bench: setup ## Figures: boot, converges, and one package transaction as the floor
+	@$(LAB) setup
+	@$(BIN)/python tests/bench.py
+
+lock: setup ## Make the hash locks anew from requirements*.in
+	env -u PIP_FIND_LINKS -u UV_FIND_LINKS uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url requirements.in -o requirements.txt
+
+docs: setup ## Make the roles' READMEs anew from their argument_specs
+	@$(BIN)/python tests/tools/docs.py

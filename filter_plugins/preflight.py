@@ -1,0 +1,227 @@
+"""What cannot work, found before anything is changed.
+
+Each message names the variable, the host, what was expected and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import pathlib
+
+import yaml
+from ansible.errors import AnsibleFilterError
+
+RELEASES = {"bookworm": "12", "trixie": "13"}
+SINGLE = {"postgresql": "database", "redis": "Redis"}
+PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "backend", "celery", "nginx")
+# Memory of what is not configured by size: the system itself, nginx, page cache that keeps it usable.
+RESERVED_MB = 256
+# Connections that PostgreSQL keeps for its superuser, and some for the operator's own.
+RESERVED_CONNECTIONS = 3 + 5
+# Disk in MB: max_wal_size and a small database; the append-only files of two instances; three releases, of
+# which backend, worker and scheduler on one host share the same; logs.
+DISK_MB = {"postgresql": 3072, "redis": 512, "backend": 1536, "worker": 1536, "scheduler": 1536, "proxy": 256}
+# Below this, nothing can be installed or written safely.
+FREE_MB = 300
+
+
+def inventory_errors(groups: dict, expected: list[str], hostvars: dict) -> list[str]:
+    """Groups that are missing or claim too many hosts.
+
+    Args:
+        groups: Ansible's ``groups``.
+        expected: the groups that every inventory must have.
+        hostvars: Ansible's ``hostvars``, for the variables that allow exceptions.
+    """
+    errors = []
+    for name in expected:
+        if name not in groups:
+            near = difflib.get_close_matches(name, [g for g in groups if g not in ("all", "ungrouped")], 1)
+            hint = f" (did you mean it by '{near[0]}'?)" if near else ""
+            errors.append(f"inventory: group '{name}' is missing{hint}. Expected: all of {', '.join(expected)}. "
+                          "Remedy: add it; it may be empty where nothing needs it yet")
+    for name, what in SINGLE.items():
+        members = groups.get(name, [])
+        if len(members) > 1:
+            errors.append(f"inventory: group '{name}' has {len(members)} hosts ({', '.join(members)}). "
+                          f"Expected: one, because the {what} is a single-host service. Remedy: leave one host in it")
+    needed = [name for name in ("backend", "worker", "scheduler") if groups.get(name)]
+    for name in ("postgresql", "redis"):
+        if needed and name in groups and not groups[name]:
+            errors.append(f"inventory: group '{name}' is empty, but {', '.join(needed)} need it. "
+                          "Expected: one host. Remedy: put one into it")
+    backends = groups.get("backend", [])
+    if len(backends) > 1 and not all(hostvars[host].get("backend_uploads_shared") for host in backends):
+        errors.append(f"inventory: group 'backend' has {len(backends)} hosts ({', '.join(backends)}), but uploads lie on one. "
+                      "Expected: storage that all of them share at backend_uploads. "
+                      "Remedy: mount it and set backend_uploads_shared: true, or leave one host in the group")
+    return errors
+
+
+def host_errors(variables: dict, disk: str, groups: dict, known: list[str]) -> list[str]:
+    """What is wrong with one host's facts and variables.
+
+    Args:
+        variables: the host's variables and facts (``hostvars[host]``).
+        disk: what ``df --output=size,avail --block-size=1M /`` printed.
+        groups: Ansible's ``groups``.
+        known: names of all variables that roles and inventories document.
+    """
+    host = variables["inventory_hostname"]
+    member = {name for name in DISK_MB if host in groups.get(name, [])}
+    return [
+        f"{host}: {error}"
+        for error in [
+            *_misspelt(variables, known),
+            *_distribution(variables),
+            *_choices(variables),
+            *_address(variables, groups),
+            *_memory(variables, member),
+            *_disk(disk, member),
+        ]
+    ]
+
+
+def _misspelt(variables: dict, known: list[str]) -> list[str]:
+    errors = []
+    for name in sorted(variables):
+        if name.split("_", 1)[0] in PREFIXES and "_" in name and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"Remedy: did you mean {near[0]}?" if near else "Remedy: remove it, or see the role's README for what there is"
+            errors.append(f"variable {name} is not one that any role knows. Expected: a documented name. {hint}")
+    return errors
+
+
+def _distribution(variables: dict) -> list[str]:
+    facts = variables.get("ansible_facts", {})
+    if facts.get("distribution") != "Debian" or facts.get("distribution_release") not in RELEASES:
+        found = f"{facts.get('distribution', 'unknown')} {facts.get('distribution_version', '')}".strip()
+        return [f"runs {found}. Expected: Debian {' or '.join(sorted(RELEASES.values()))}. Remedy: install one of these on the host"]
+    return []
+
+
+def _choices(variables: dict) -> list[str]:
+    errors = []
+    runtime = variables.get("aiko_runtime")
+    if runtime != "native":
+        errors.append(f"aiko_runtime is '{runtime}'. Expected: native, the run mode that exists so far. Remedy: set aiko_runtime: native")
+    domain = str(variables.get("aiko_domain") or "")
+    if "." not in domain or " " in domain or "/" in domain:
+        errors.append(f"aiko_domain is '{domain}'. Expected: the site's DNS name, for example aiko.example.com. Remedy: set it in the "
+                      "inventory's group_vars/all")
+    return errors
+
+
+def _address(variables: dict, groups: dict) -> list[str]:
+    if len(groups.get("all", [])) < 2:
+        return []
+    address = variables.get("aiko_address")
+    try:
+        usable = not ipaddress.ip_address(str(address)).is_loopback
+    except ValueError:
+        usable = False
+    if usable:
+        return []
+    return [f"aiko_address is '{address}'. Expected: the IP address by which the platform's other hosts reach this one. "
+            "Remedy: set aiko_address for this host"]
+
+
+def _memory(variables: dict, member: set[str]) -> list[str]:
+    needs = {}
+    if "postgresql" in member and variables.get("postgresql_sizing") != "auto":
+        shared = (variables.get("postgresql_settings") or {}).get("shared_buffers", "256MB")
+        needs["postgresql shared_buffers"] = megabytes(shared)
+    if "redis" in member:
+        needs["redis_cache_maxmemory"] = megabytes(variables.get("redis_cache_maxmemory", "256mb"))
+        if variables.get("redis_layout") != "single":
+            needs["redis_queue_maxmemory"] = megabytes(variables.get("redis_queue_maxmemory", "256mb"))
+    if "backend" in member:
+        # A Gunicorn worker of the application takes about 60 MB.
+        needs["backend_workers"] = 60 * _workers(variables)
+    if "worker" in member:
+        needs["celery_pools"] = 70 * sum(int(pool["concurrency"]) + 1 for pool in (variables.get("celery_pools") or {}).values())
+    total, there = sum(needs.values()) + RESERVED_MB, variables.get("ansible_facts", {}).get("memtotal_mb", 0)
+    if not needs or there >= total:
+        return []
+    parts = ", ".join(f"{name} {size} MB" for name, size in needs.items())
+    return [f"has {there} MB of memory for {parts} and {RESERVED_MB} MB for the system. Expected: at least {total} MB. "
+            f"Remedy: make one of {', '.join(needs)} smaller, or move a service to another host"]
+
+
+def _disk(disk: str, member: set[str]) -> list[str]:
+    size, free = (int(number) for number in disk.split()[-2:])
+    needed = sum({DISK_MB[name] for name in member}) if member else 0
+    if size < needed:
+        return [f"has a file system of {size} MB at /. Expected: at least {needed} MB for {', '.join(sorted(member))}. "
+                "Remedy: a larger disk, or move a service to another host"]
+    if free < FREE_MB:
+        return [f"has {free} MB free at /. Expected: at least {FREE_MB} MB. Remedy: make room; apt-get clean is a start"]
+    return []
+
+
+def pool_errors(hostvars: dict, groups: dict) -> list[str]:
+    """The connections that all pools may open, against what PostgreSQL takes.
+
+    A release starts beside the old one, so that the backend's pools count twice.
+    """
+    if not groups.get("postgresql"):
+        return []
+    parts, total = [], 0
+    for host in groups.get("backend", []):
+        one = hostvars[host]
+        size = 2 * (_workers(one) + 1) * int(one["backend_database_pool"])
+        parts.append(f"{host}: backend 2 x ({_workers(one)} workers + 1) x backend_database_pool {one['backend_database_pool']} = {size}")
+        total += size
+    for host in groups.get("worker", []):
+        one = hostvars[host]
+        processes = sum(int(pool["concurrency"]) + 1 for pool in one["celery_pools"].values())
+        size = processes * int(one["celery_database_pool"])
+        parts.append(f"{host}: celery_pools {processes} processes x celery_database_pool {one['celery_database_pool']} = {size}")
+        total += size
+    limit = int(hostvars[groups["postgresql"][0]]["postgresql_max_connections"]) - RESERVED_CONNECTIONS
+    if total <= limit:
+        return []
+    return [f"{groups['postgresql'][0]}: postgresql_max_connections leaves {limit} connections (after {RESERVED_CONNECTIONS} kept back), "
+            f"but the pools may open {total}: {'; '.join(parts)}. Expected: a sum of at most {limit}. "
+            f"Remedy: raise postgresql_max_connections to {total + RESERVED_CONNECTIONS}, or make a pool smaller"]
+
+
+def _workers(variables: dict) -> int:
+    workers = variables.get("backend_workers", 4)
+    cores = variables.get("ansible_facts", {}).get("processor_vcpus", 1)
+    return 2 * int(cores) + 1 if workers == "auto" else int(workers)
+
+
+def megabytes(size: str | int) -> int:
+    """MiB of a size such as 256MB or 1g; sizes are checked where they are used, so an odd one counts as nothing."""
+    text = str(size).strip().lower().removesuffix("b")
+    factor = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}.get(text[-1:])
+    try:
+        return int(float(text[:-1]) * factor) if factor else int(text) // 2**20
+    except ValueError:
+        return 0
+
+
+def documented_variables(directory: str) -> list[str]:
+    """Names of all public variables of the roles below ``directory``, from their argument_specs."""
+    names = set()
+    for path in pathlib.Path(directory).glob("roles/*/meta/argument_specs.yml"):
+        specs = yaml.safe_load(path.read_text()) or {}
+        for entry in specs.get("argument_specs", {}).values():
+            names |= set(entry.get("options") or {})
+    for path in pathlib.Path(directory).glob("inventories/shared/*.yml"):
+        names |= {name for name in yaml.safe_load(path.read_text()) or {} if not name.startswith("__")}
+    if not names:
+        raise AnsibleFilterError(f"{directory} has no roles with argument_specs")
+    return sorted(names | {"aiko_environment", "aiko_domain"})
+
+
+class FilterModule:
+    def filters(self) -> dict:
+        return {
+            "inventory_errors": inventory_errors,
+            "host_errors": host_errors,
+            "pool_errors": pool_errors,
+            "documented_variables": documented_variables,
+        }

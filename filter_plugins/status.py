@@ -1,0 +1,70 @@
+"""The table of services that playbooks/status.yml shows."""
+
+from __future__ import annotations
+
+import json
+
+# Units that do their work and end: being inactive is their good state.
+PASSING = ("aiko-backend-check@",)
+
+
+def _units(variables: dict) -> list[dict]:
+    rows = json.loads(variables["__status_units"]["stdout"] or "[]")
+    return [row for row in rows if not row["unit"].startswith(PASSING) and row["load"] != "not-found"]
+
+
+def _well(row: dict) -> bool:
+    # The slot that does not serve is inactive and stays so until the next release.
+    idle = row["unit"].startswith("aiko-backend@") and row["active"] == "inactive"
+    return row["active"] in ("active", "reloading") or idle
+
+
+def _versions(variables: dict) -> dict[str, str]:
+    versions = {}
+    for line in variables["__status_packages"]["stdout"].splitlines():
+        name, _, version = line.partition(" ")
+        if version:
+            versions[name.split("-")[0]] = version.split("+")[0]
+    return versions
+
+
+def _release(variables: dict) -> str:
+    text = variables.get("__status_release", {}).get("stdout") or ""
+    return json.loads(text).get("current") or "" if text.startswith("{") else ""
+
+
+def status_table(hostvars: dict, hosts: list[str]) -> list[str]:
+    """Lines of a table: host, unit, state, version; then the URLs with their health."""
+    rows = [("HOST", "SERVICE", "STATE", "VERSION")]
+    urls = []
+    for host in hosts:
+        variables = hostvars[host]
+        versions, release = _versions(variables), _release(variables)
+        for row in _units(variables):
+            name = row["unit"].removesuffix(".service")
+            version = f"release {release}" if name.startswith("aiko-") else versions.get(name.split("@")[0].split("-")[0], "")
+            rows.append((host, name, f"{row['active']} ({row['sub']})", version))
+        health = variables.get("__status_health", {})
+        if "status" in health:
+            urls.append(f"https://{variables['aiko_domain']}/health at {variables['aiko_address']}: {health['status']}")
+            urls.append(f"https://{variables['aiko_domain']}/api/openapi.json describes the API")
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows] + urls
+
+
+def status_problems(hostvars: dict, hosts: list[str]) -> list[str]:
+    """A sentence for each unit that does not run and each site that does not answer well."""
+    problems = []
+    for host in hosts:
+        variables = hostvars[host]
+        problems += [f"{host}: {row['unit']} is {row['active']}; see: journalctl --unit {row['unit']}"
+                     for row in _units(variables) if not _well(row)]
+        health = variables.get("__status_health", {})
+        if "proxy" in variables["group_names"] and health.get("status") != 200:
+            problems.append(f"{host}: https://{variables['aiko_domain']}/health gave {health.get('status')}")
+    return problems
+
+
+class FilterModule:
+    def filters(self) -> dict:
+        return {"status_table": status_table, "status_problems": status_problems}

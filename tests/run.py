@@ -1,0 +1,170 @@
+"""Run the test suites side by side, show where the time goes, and end with `N passed, N failed`.
+
+    python tests/run.py [SUITE...]
+
+Each suite logs to artefacts/logs/SUITE.log; the end of a failed one is shown. Test hosts belong to this
+process: when it ends, however it ends, the lab takes them down.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+ARTEFACTS = ROOT / "artefacts"
+PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=5"]
+MOLECULE = ["molecule", "-c", "molecule/_shared/base.yml", "test", "--scenario-name"]
+# Suites that share nothing; two at a time keep two cores busy while the other waits for the network.
+LANES = int(os.environ.get("AIKO_TEST_LANES", "2"))
+
+
+@dataclasses.dataclass
+class Suite:
+    """One command of the test run, and what came of it."""
+
+    name: str
+    command: list[str]
+    env: dict[str, str] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+def suites() -> list[Suite]:
+    """All suites, the longest first, so that no lane is left alone with one at the end."""
+    found = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+    if not found:
+        raise SystemExit("tests/run.py: no Molecule scenario was found; an empty test run is a failed one")
+    whole = [name for name in found if name.startswith(("site", "two_hosts"))]
+    scenarios = [Suite(f"molecule-{name}", [*MOLECULE, name]) for name in [*whole, *(n for n in found if n not in whole)]]
+    bookworm = [
+        Suite(f"molecule-{name}-bookworm", [*MOLECULE, name], {"AIKO_DIST": "bookworm"})
+        for name in ("postgresql", "redis") if name in found
+    ]
+    return [
+        Suite("lint", ["tests/lint"]),
+        Suite("policy", [*PYTEST, "tests/policy"]),
+        Suite("unit", [*PYTEST, "tests/unit"]),
+        *scenarios,
+        *bookworm,
+        Suite("app", ["tests/app"]),
+        # Boots and kills many hosts; beside others, its own lab keeps them apart.
+        Suite("lab", [*PYTEST, "tests/lab/test_lab_hosts.py"]),
+    ]
+
+
+class Runner:
+    def __init__(self, chosen: list[Suite]):
+        self.chosen = chosen
+        self.running: set[subprocess.Popen] = set()
+        self.lock = threading.Lock()
+        self.stopped = False
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="aiko-test-"))
+
+    def environment(self, suite: Suite) -> dict[str, str]:
+        return {
+            **os.environ,
+            "AIKO_LAB_OWNER": str(os.getpid()),
+            "AIKO_LEDGER_REPORT": str(ARTEFACTS / "ledger"),
+            # The operator's own password and secrets are none of the tests' business.
+            "AIKO_VAULT_PASSWORD_FILE": str(self.scratch / "vault-password"),
+            "ANSIBLE_FORCE_COLOR": "0",
+            "PY_COLORS": "0",
+            "NO_COLOR": "1",
+            **suite.env,
+        }
+
+    def run(self, suite: Suite) -> None:
+        log = ARTEFACTS / "logs" / f"{suite.name}.log"
+        begin = time.monotonic()
+        with log.open("w") as stream:
+            with self.lock:
+                if self.stopped:
+                    return
+                process = subprocess.Popen(  # noqa: S603 - commands of this file
+                    suite.command, cwd=ROOT, env=self.environment(suite), stdin=subprocess.DEVNULL,
+                    stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+                )
+                self.running.add(process)
+            code = process.wait()
+            self.running.discard(process)
+        suite.seconds = time.monotonic() - begin
+        count(suite, log.read_text(errors="replace"), code)
+        show(f"{'FAILED' if suite.failed else 'passed'}  {suite.name:32} {suite.seconds:6.0f} s  {suite.passed} passed, {suite.failed} failed"
+             + (f", {suite.skipped} skipped" if suite.skipped else ""))
+        if suite.failed:
+            tail = log.read_text(errors="replace").splitlines()[-80:]
+            show("\n".join(f"    {line}" for line in tail))
+
+    def stop(self, *_) -> None:
+        self.stopped = True
+        for process in list(self.running):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+
+    def all(self) -> int:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.stop)
+        begin = time.monotonic()
+        try:
+            with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+                list(lanes.map(self.run, self.chosen))
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        show("\nWhere the time went (suites ran beside each other):")
+        for suite in sorted(self.chosen, key=lambda s: -s.seconds):
+            show(f"  {suite.seconds:6.0f} s  {suite.name}")
+        show(f"  {time.monotonic() - begin:6.0f} s  in all\n")
+        ledger = subprocess.run(  # noqa: S603
+            [sys.executable, "tests/ledger.py", "report", str(ARTEFACTS / "ledger")], cwd=ROOT, check=False)
+        passed, failed = sum(s.passed for s in self.chosen), sum(s.failed for s in self.chosen)
+        if self.stopped or ledger.returncode:
+            failed += 1
+        skipped = sum(s.skipped for s in self.chosen)
+        show(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+        return 1 if failed else 0
+
+
+def count(suite: Suite, log: str, code: int) -> None:
+    """Add up the closing lines of pytest; a command without one counts as a single test."""
+    closings = re.findall(r"^=+ .*\b(?:passed|failed|error|errors|skipped)\b.* in [\d.]+s.*=+$", log, re.MULTILINE)
+    for line in closings:
+        for number, word in re.findall(r"(\d+) (passed|failed|error|skipped)", line):
+            name = {"passed": "passed", "skipped": "skipped"}.get(word, "failed")
+            setattr(suite, name, getattr(suite, name) + int(number))
+    if not closings:
+        suite.passed += code == 0
+    if code != 0 and not suite.failed:
+        suite.failed = 1
+
+
+def show(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> int:
+    wanted = sys.argv[1:]
+    known = suites()
+    if unknown := set(wanted) - {suite.name for suite in known}:
+        raise SystemExit(f"tests/run.py: no suite {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in known)}")
+    shutil.rmtree(ARTEFACTS / "ledger", ignore_errors=True)
+    for directory in ("logs", "ledger"):
+        (ARTEFACTS / directory).mkdir(parents=True, exist_ok=True)
+    return Runner([suite for suite in known if not wanted or suite.name in wanted]).all()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
