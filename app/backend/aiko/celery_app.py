@@ -24,6 +24,9 @@ def settings(config: Config) -> dict[str, Any]:
         "socket_keepalive": True,
         "socket_connect_timeout": 5,
         "health_check_interval": 25,
+        # Look for tasks of dead workers every 10 seconds; by default it would be every 100.
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
     }
     return {
         "broker_url": config.CELERY_BROKER_URL,

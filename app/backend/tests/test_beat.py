@@ -19,7 +19,7 @@ BEAT = ["celery", "-A", "aiko.celery_app:celery", "beat", "--max-interval", "1"]
 
 
 def test_two_beats_fire_once_and_hand_over(app: Any, settings: dict[str, str], tmp_path: Path) -> None:
-    """Two beats are running, and each tick comes once; the leader is killed, and the other takes over in the lock's life."""
+    """Two beats are running, and each tick comes once; when the leader is killed, the other takes over."""
     from celery.schedules import schedule
     from redbeat import RedBeatSchedulerEntry
 

@@ -90,7 +90,7 @@ def partitions(session: Any) -> set[str]:
 
 @pytest.mark.ledger("PG7")
 def test_partitions_are_made_ahead(db: Any) -> None:
-    """This month and the next three exist from the start; the task adds what is missing and is harmless when repeated."""
+    """This month and the next three exist from the start; the task adds what is missing and may be repeated."""
     from aiko.tasks.maintenance import MONTHS_AHEAD, create_partitions
 
     now = datetime.now(UTC)

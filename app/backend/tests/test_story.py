@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from tests.samples import FRENCH
+from tests.samples import ENGLISH, FRENCH
+from tests.support import servers
 from tests.support.servers import wait_for
 
 pytestmark = pytest.mark.usefixtures("celery_worker_process")
@@ -60,3 +62,38 @@ def test_from_upload_to_correction(person: Any) -> None:
     assert student.get(f"/api/quizzes/{quiz['id']}/attempts/{again['id']}").json["score"] == 1.0
     assert [q["id"] for q in student.get("/api/quizzes").json["items"]] == [quiz["id"]]
     assert student.get(f"/api/quizzes/{quiz['id']}/attempts").json["total"] == 2
+
+
+def test_too_short_a_text_fails_with_a_reason(app: Any, person: Any) -> None:
+    """The reason reaches the person, through the task and through the quiz."""
+    teacher = person()
+    document = teacher.upload(b"Too short, this.").json["id"]
+    made = teacher.post("/api/quizzes", json={"document_id": document, "questions": 4}).json
+    servers.wait_for(lambda: teacher.get(f"/api/tasks/{made['task_id']}").json["state"] == "FAILURE", 15, "the failure")
+    assert "too short" in teacher.get(f"/api/tasks/{made['task_id']}").json["error"]
+    quiz = teacher.get(f"/api/quizzes/{made['id']}").json
+    assert quiz["status"] == "failed" and "too short" in quiz["message"]
+    assert teacher.post(f"/api/quizzes/{made['id']}/attempts", json={"answers": {}}).status_code == 409
+    assert person().get(f"/api/tasks/{made['task_id']}").status_code == 404
+
+
+@pytest.mark.ledger("CE3")
+def test_lost_work_is_sent_again(app: Any, person: Any) -> None:
+    """A web process that dies between the commit and the queue leaves a pending row; the cleanup sends its task."""
+    from aiko import db
+    from aiko.celery_app import celery
+    from aiko.tasks.maintenance import cleanup
+
+    teacher = person()
+    document = teacher.upload(ENGLISH.encode()).json["id"]
+    me = teacher.get("/api/auth/me").json["id"]
+    with db.session() as session:
+        quiz = session.scalar(
+            text(
+                "INSERT INTO quizzes (user_id, document_id, task_id, title, wanted, created_at) "
+                "VALUES (:u, :d, uuid_generate_v4(), 't', 3, now() - interval '3 days') RETURNING id"
+            ),
+            {"u": me, "d": document},
+        )
+    assert celery.tasks[cleanup.name].apply().get()["sent_again"] == 1
+    servers.wait_for(lambda: teacher.get(f"/api/quizzes/{quiz}").json["status"] == "ready", 15, "the quiz")

@@ -104,7 +104,7 @@ class MeasuredRequest(Request):
 
 
 def serve(address: tuple[str, int] | None) -> None:
-    """Serve the metrics over HTTP on `address`, or not at all when it is None. Raises OSError when the port is taken."""
+    """Serve the metrics over HTTP on `address`, or nowhere when it is None. Raises OSError when the port is taken."""
     if address is not None:
         start_http_server(address[1], address[0], REGISTRY)
         log.info("metrics on %s:%d", *address)

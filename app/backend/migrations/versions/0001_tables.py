@@ -104,8 +104,8 @@ CREATE TABLE probe_effects (
 """
 
 # Rows of a month without a partition land in the default partition. PostgreSQL then refuses to create that month, so
-# the rows move first: into a plain table of the same shape, which is attached afterwards. All in one transaction: a reader
-# never sees them missing.
+# the rows move first: into a plain table of the same shape, which is attached afterwards. All in one transaction: a
+# reader never sees them missing.
 PARTITIONS = """
 CREATE FUNCTION aiko_create_partitions(months_ahead integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE

@@ -78,10 +78,8 @@ class Process:
         """Send a signal and wait; kill the whole group after `seconds`."""
         if self.popen.poll() is None:
             self.popen.send_signal(how)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.popen.wait()
