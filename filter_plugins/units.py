@@ -47,7 +47,7 @@ def _values(name: str, key: str, value) -> list[str]:
     if "\n" in text:
         raise AnsibleFilterError(f"{name}: {key} has a line break, which would begin a new directive")
     if key == "Environment" and any(word in text.split("=", 1)[0].lower() for word in SECRET_WORDS):
-        raise AnsibleFilterError(f"{name}: {key}={text.split('=')[0]} looks like a secret; use LoadCredential")
+        raise AnsibleFilterError(f"{name}: {key}={text.split('=', 1)[0]} looks like a secret; use LoadCredential")
     return [text]
 
 
@@ -64,9 +64,9 @@ def unit_files(units: dict, hardening: dict, directory: str = "/etc/systemd/syst
     """
     files = []
     for name, sections in units.items():
-        if name.endswith(".service") and isinstance(sections, dict):
-            sections = {**sections, "Service": {**hardening, **sections.get("Service", {})}}
-        files.append({"path": f"{directory}/{name}", "content": unit_file(sections, name)})
+        whole = name.endswith(".service") and isinstance(sections, dict)
+        complete = {**sections, "Service": {**hardening, **sections.get("Service", {})}} if whole else sections
+        files.append({"path": f"{directory}/{name}", "content": unit_file(complete, name)})
     return files
 
 

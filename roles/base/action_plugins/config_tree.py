@@ -22,8 +22,8 @@ class ActionModule(ActionBase):
         files = []
         secret = False
         below = arguments.pop("below", "")
-        for entry in arguments.get("files") or []:
-            entry = dict(entry)
+        for given in arguments.get("files") or []:
+            entry = dict(given)
             path = entry["path"] = os.path.join(below, entry.get("path", ""))
             if not os.path.isabs(path):
                 raise AnsibleActionFail(f"config_tree: every file needs an absolute 'path', not {path!r}")

@@ -109,11 +109,10 @@ class Units:
 
     def settle(self) -> None:
         self.look()
-        if any(state["NeedDaemonReload"] == "yes" for state in self.state.values()):
-            # Not a change of its own: the files that made it necessary were reported where they were written.
-            if not self.module.check_mode:
-                self.systemctl("daemon-reload")
-                self.look()
+        # Not a change of its own: the files that made it necessary were reported where they were written.
+        if any(state["NeedDaemonReload"] == "yes" for state in self.state.values()) and not self.module.check_mode:
+            self.systemctl("daemon-reload")
+            self.look()
         broken = {name: state for name, state in self.state.items() if state["LoadState"] in {"bad-setting", "error"}}
         if broken:
             self.module.fail_json(msg="; ".join(f"{n} cannot be loaded: {s.get('LoadError')}" for n, s in broken.items()))
