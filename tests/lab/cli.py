@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -83,6 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
         options = parser().parse_args(arguments)
         if os.geteuid() != 0:
             if options.verb not in WITHOUT_ROOT:
+                if shutil.which("sudo") is None:
+                    raise LabError(f"`{options.verb}` needs root, and there is no sudo")
                 command = sudo_command(arguments, os.environ)
                 os.execvp(command[0], command)
         else:

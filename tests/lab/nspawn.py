@@ -10,13 +10,11 @@ from .settings import Settings
 from .system import run
 
 
-def nspawn_command(
-    settings: Settings, name: str, root: Path, cgroups: list[Path], binds: tuple[str, ...] = ()
-) -> list[str]:
+def nspawn_command(settings: Settings, name: str, root: Path, cgroups: list[Path], binds: list[str]) -> list[str]:
     """Return the command line of systemd-nspawn for one guest whose file system is at `root`.
 
-    nspawn, but not its launcher, moves into `cgroups`, which must exist. `binds` are SOURCE:TARGET pairs shown in the
-    guest read-only.
+    nspawn, but not its launcher, moves into `cgroups`, which must exist. `binds` are options that show directories of
+    the controller in the guest.
     """
     return [
         # If the supervisor is killed, its guest goes too, instead of running on with nobody in charge. nspawn's death
@@ -38,7 +36,7 @@ def nspawn_command(
         "--settings=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=read-only",
         # Needed by containers inside the guest; but the kernel and the clock are the controller's.
         "--capability=all", "--drop-capability=CAP_SYS_MODULE,CAP_SYS_TIME", "--system-call-filter=add_key keyctl bpf",
-        *(f"--bind-ro={bind}" for bind in binds),
+        *binds,
         # What systemd would show on a screen goes to the console log.
         "systemd.show_status=1",
     ]  # fmt: skip

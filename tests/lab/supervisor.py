@@ -126,7 +126,7 @@ class Supervisor:
             remove_tree(self.settings.disk(self.name))
             self.settings.disk(self.name).mkdir(parents=True)
             run("mount", "--bind", str(self.settings.disk(self.name)), str(self.disk))
-        for directory in ("upper", "work"):
+        for directory in ("upper", "work", "containers"):
             (self.disk / directory).mkdir()
         seed = caches.make_seed(self.settings, self.name, self.state["dist"])
         layers = f"lowerdir={seed}:{image.root},upperdir={self.disk}/upper,workdir={self.disk}/work"
@@ -164,7 +164,7 @@ class Supervisor:
         environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         with open(self.dir / "console.log", "ab") as console:
             self.guest = subprocess.Popen(
-                nspawn.nspawn_command(self.settings, self.name, self.root, self.cgroups, tuple(self.state["binds"])),
+                nspawn.nspawn_command(self.settings, self.name, self.root, self.cgroups, self._binds()),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -172,6 +172,11 @@ class Supervisor:
                 start_new_session=True,
             )
         self._save(status="running", nspawn=self.guest.pid, started=time.time())
+
+    def _binds(self) -> list[str]:
+        # Container engines stack overlays, and the kernel does not stack them on the overlay that is the host's root.
+        writable = f"--bind={self.disk / 'containers'}:/var/lib/containers"
+        return [writable, *(f"--bind-ro={bind}" for bind in self.state["binds"])]
 
     def _loop(self, wakeups: socket.socket) -> None:
         with selectors.DefaultSelector() as selector:

@@ -156,6 +156,13 @@ def test_hosts_reach_each_other_by_address_and_not_by_name(pair):
     assert on("new", "getent hosts old || echo unknown").strip() == "unknown"
 
 
+@pytest.mark.parametrize("name", ["new", "old"])
+def test_container_engines_find_a_file_system_they_can_stack_on(pair, name):
+    """On the overlay that is a host's root, Podman would fall back to a driver that no real machine uses."""
+    assert on(name, "stat -f -c %T / /var/lib/containers").split()[0] == "overlayfs"
+    assert on(name, "stat -f -c %T /var/lib/containers").strip() != "overlayfs"
+
+
 def test_identities_are_not_shared(pair):
     """Equal machine ids or host keys are what one gets from cloning carelessly; software depends on them."""
     keys = {on(name, "cat /etc/ssh/ssh_host_ed25519_key.pub /etc/machine-id") for name in pair}

@@ -63,7 +63,7 @@ def test_an_image_in_use_is_kept(tmp_path):
 
 
 def test_a_guest_may_run_containers_but_not_touch_kernel_or_clock():
-    command = nspawn.nspawn_command(SETTINGS, "web1", Path("/x"), [Path("/c")], ("/a:/b",))
+    command = nspawn.nspawn_command(SETTINGS, "web1", Path("/x"), [Path("/c")], ["--bind-ro=/a:/b"])
     assert {"--capability=all", "--boot", "--machine=web1", "--network-bridge=aiko-lab0", "--bind-ro=/a:/b"} <= set(
         command
     )
