@@ -49,6 +49,7 @@ def reap(settings: Settings) -> None:
     if settings.run.is_dir():
         ssh.write_files(settings, all_states(settings))
     if not living:
+        remove_tree(settings.layers)
         network.remove(settings)
         for mount in nspawn.cgroup_mounts(Path("/proc/mounts").read_text()):
             with contextlib.suppress(OSError):
