@@ -38,7 +38,7 @@ up: setup ## Boot a throw-away host and deploy the site on it (DIST=trixie|bookw
 	@$(MAKE) --no-print-directory status
 
 status: setup ## What runs where, in which version, and whether it is well
-	@ANSIBLE_CALLBACKS_ENABLED= ansible-playbook playbooks/status.yml
+	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer ansible-playbook playbooks/status.yml
 
 down: ## Remove the host and everything it mounted or started
 	@$(LAB) down $(HOST)

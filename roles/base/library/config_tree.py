@@ -88,6 +88,13 @@ import traceback
 from ansible.module_utils.basic import AnsibleModule
 
 
+class QuietModule(AnsibleModule):
+    """A module that does not write its arguments, which carry secrets, to the host's journal."""
+
+    def _log_invocation(self) -> None:
+        self.log("config_tree: " + ", ".join(entry.get("path", "") for entry in self.params["files"]))
+
+
 class Refused(Exception):
     """A validator refused; nothing of this tree stays changed."""
 
@@ -241,7 +248,7 @@ def relink(path: str, target: str) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "directories": {"type": "list", "elements": "dict", "default": []},
             "files": {"type": "list", "elements": "dict", "default": []},

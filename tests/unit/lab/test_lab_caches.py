@@ -49,7 +49,7 @@ def test_versions_are_ordered_as_debian_orders_them(lower, higher):
 def test_versions_are_ordered_as_dpkg_does():
     for left in ORDERED[::2]:
         for right in ORDERED:
-            expected = subprocess.run(["dpkg", "--compare-versions", left, "lt", right]).returncode == 0
+            expected = subprocess.run(["dpkg", "--compare-versions", left, "lt", right], check=False).returncode == 0
             assert (caches.compare_versions(left, right) < 0) == expected, (left, right)
 
 

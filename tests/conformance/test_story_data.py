@@ -1,10 +1,9 @@
-"""Where data really lands after real use."""
+"""Where data really lands after real use: runs after test_story.py, which is that use."""
 
 from __future__ import annotations
 
 import pytest
 
-redis_hosts = ["ansible://redis"]
 testinfra_hosts = ["ansible://redis"]
 
 
