@@ -155,6 +155,7 @@ def _await_one(settings: Settings, name: str, began: float) -> dict | LabError:
         try:
             done = subprocess.run(
                 command,
+                check=False,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

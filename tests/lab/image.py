@@ -221,7 +221,9 @@ def _build(settings: Settings, dist: str, key: str, files: dict[str, str], apt_s
             environment = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}
             environment |= {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
             command = build_command(dist, root, apt_settings)
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+            done = subprocess.run(
+                command, check=False, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+            )
         if done.returncode:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise LabError(f"building the base image of {dist} failed:\n{last}")

@@ -126,6 +126,6 @@ def resolv_conf(files: Iterable[Path] = RESOLV_CONF) -> str:
 def is_loopback(address: str) -> bool:
     """Tell whether the text is an address of the loopback network; text that is no address is not."""
     try:
-        return ipaddress.ip_address(address.split("%")[0]).is_loopback
+        return ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback
     except ValueError:
         return False

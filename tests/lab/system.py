@@ -19,6 +19,7 @@ def run(*command: str, stdin: str | None = None, check: bool = True) -> str:
     try:
         done = subprocess.run(
             command,
+            check=False,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
