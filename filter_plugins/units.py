@@ -5,6 +5,8 @@ The syntax is that of systemd.syntax(7): sections, ``key=value``, a key may be g
 
 from __future__ import annotations
 
+import re
+
 from ansible.errors import AnsibleFilterError
 
 SECRET_WORDS = ("password", "secret", "token", "api_key")
@@ -46,8 +48,10 @@ def _values(name: str, key: str, value) -> list[str]:
     text = str(value)
     if "\n" in text:
         raise AnsibleFilterError(f"{name}: {key} has a line break, which would begin a new directive")
-    if key == "Environment" and any(word in text.split("=", 1)[0].lower() for word in SECRET_WORDS):
-        raise AnsibleFilterError(f"{name}: {key}={text.split('=', 1)[0]} looks like a secret; use LoadCredential")
+    # One line may assign several variables.
+    for variable in re.findall(r"""(?:^|[\s"'])(\w+)=""", text) if key == "Environment" else []:
+        if any(word in variable.lower() for word in SECRET_WORDS):
+            raise AnsibleFilterError(f"{name}: {key}={variable} looks like a secret; use LoadCredential")
     return [text]
 
 
