@@ -1,0 +1,152 @@
+"""A molecule scenario seen from its tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import testinfra
+import yaml
+
+# How a test host is reached; a dead one must fail a test, not hang it.
+SSH = "-o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+
+
+@dataclass(frozen=True)
+class Play:
+    """A finished run of ansible-playbook."""
+
+    rc: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        """Tasks that changed something, over all hosts."""
+        return sum(int(number) for number in re.findall(r"changed=(\d+)", self.output))
+
+    @property
+    def text(self) -> str:
+        """The output on one line, so that a folded message can be searched."""
+        return " ".join(self.output.split())
+
+    def succeeded(self) -> Play:
+        """Itself, after an assertion that nothing failed."""
+        assert self.rc == 0, self.output[-8000:]
+        return self
+
+    def refused(self, *words: str) -> Play:
+        """Itself, after an assertion that it failed and said each of `words`."""
+        assert self.rc != 0, "expected a refusal, but it went through"
+        for word in words:
+            assert word in self.text, f"{word!r} is missing in the message:\n{self.output[-6000:]}"
+        return self
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The running scenario."""
+
+    names: list[str]
+    directory: pathlib.Path
+    ephemeral: pathlib.Path
+    project: pathlib.Path
+    environment: dict[str, str]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Scenario:
+        """Read what molecule exports; KeyError outside of `molecule verify`."""
+        inventory = yaml.safe_load(pathlib.Path(environment["MOLECULE_INVENTORY_FILE"]).read_text())
+        return cls(
+            names=list(inventory["all"]["hosts"]),
+            directory=pathlib.Path(environment["MOLECULE_SCENARIO_DIRECTORY"]),
+            ephemeral=pathlib.Path(environment["MOLECULE_EPHEMERAL_DIRECTORY"]),
+            project=pathlib.Path(environment["MOLECULE_PROJECT_DIRECTORY"]),
+            environment=dict(environment),
+        )
+
+    def connect(self, name: str):
+        """A testinfra host, as root; one SSH connection serves all its commands."""
+        return testinfra.get_host(
+            f"ssh://{name}",
+            ssh_config=str(lab_run() / "ssh_config"),
+            sudo=True,
+            ssh_extra_args=SSH,
+            # Doubled, because testinfra formats the command line once more.
+            controlpath="~/.ansible/cp/%%C-test",
+        )
+
+    def converge(self, variables: dict[str, Any], *arguments: str) -> Play:
+        """Run the scenario's converge playbook once more."""
+        own = self.directory / "converge.yml"
+        return self.play(own if own.exists() else self.directory.parent / "_shared/converge.yml", variables, *arguments)
+
+    def play(self, playbook: pathlib.Path, variables: dict[str, Any], *arguments: str) -> Play:
+        """Run a playbook against the scenario's hosts."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as extra:
+            json.dump(variables, extra)
+            extra.flush()
+            command = ["ansible-playbook", "--inventory", str(self.ephemeral / "inventory")]
+            command += ["--extra-vars", f"@{extra.name}", *arguments, str(playbook)]
+            done = subprocess.run(
+                command,
+                # Warnings are results that are "ok"; molecule's own steps hide those.
+                env={**self.environment, "ANSIBLE_DISPLAY_OK_HOSTS": "True"},
+                cwd=self.project, capture_output=True, text=True, timeout=900, check=False,
+            )  # fmt: skip
+        return Play(done.returncode, done.stdout + done.stderr)
+
+    def secrets(self) -> dict[str, str]:
+        """The scenario's secrets, decrypted by the project's own vault password."""
+        path = self.ephemeral / "secrets/secrets.yml"
+        done = subprocess.run(
+            ["ansible-vault", "view", str(path)],
+            env=self.environment, cwd=self.project, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return yaml.safe_load(done.stdout)
+
+    def lab(self, *arguments: str) -> str:
+        """Call the lab tool, for example to reboot a host; returns what it printed."""
+        command = [os.environ.get("AIKO_LAB_PYTHON", "python3"), "-m", "tests.lab", *arguments]
+        done = subprocess.run(command, cwd=self.project, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def lab_run() -> pathlib.Path:
+    """Where the lab keeps what is needed to reach its hosts."""
+    return pathlib.Path(os.environ.get("AIKO_LAB_RUN") or "/run/aiko-lab")
+
+
+def eventually(check: Callable[[], Any], what: str, seconds: float = 20, every: float = 0.1) -> Any:
+    """Ask again until `check` gives something true, and return that; AssertionError when time runs out."""
+    end = time.monotonic() + seconds
+    while True:
+        last = check()
+        if last:
+            return last
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}; the last answer was {last!r}")
+        time.sleep(every)
+
+
+def unit_property(host, unit: str, name: str) -> str:
+    """One property of a unit, as systemd shows it."""
+    return host.check_output("systemctl show --value --property %s %s", name, unit)
+
+
+def exposure(host, unit: str) -> float:
+    """What `systemd-analyze security` thinks of a unit: 0 is closed, 10 is open."""
+    report = json.loads(host.check_output("systemd-analyze security --json=short %s", unit) or "[]")
+    assert report, f"systemd knows no unit {unit}"
+    text = host.run("systemd-analyze security --no-pager %s", unit).stdout
+    found = re.search(r"Overall exposure level for .*: ([\d.]+)", text)
+    assert found, text
+    return float(found[1])

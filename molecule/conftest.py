@@ -1,0 +1,75 @@
+"""What the tests of all scenarios share: the hosts, another converge, secrets, and the journal when something fails."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+
+import pytest
+from scenario import Play, Scenario
+
+# The ledger's plugin prints which rows passed. The scenarios also run where it is not there.
+pytest_plugins = ["tests.ledger"] if importlib.util.find_spec("tests.ledger") else []
+
+
+@pytest.fixture(scope="session")
+def scenario() -> Scenario:
+    """The running scenario, as molecule describes it in the environment."""
+    return Scenario.from_environment(os.environ)
+
+
+@pytest.fixture(scope="session")
+def hosts(scenario):
+    """All hosts of the scenario by name."""
+    return {name: scenario.connect(name) for name in scenario.names}
+
+
+@pytest.fixture(scope="session")
+def host(scenario, hosts):
+    """The scenario's host, or the first of several."""
+    return hosts[scenario.names[0]]
+
+
+@pytest.fixture(scope="session")
+def converge(scenario):
+    """Converge again with further variables; returns a Play with `rc`, `changed` and `output`."""
+
+    def run(variables: dict | None = None, *arguments: str) -> Play:
+        return scenario.converge(variables or {}, *arguments)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def secrets(scenario) -> dict[str, str]:
+    """The scenario's secrets, decrypted."""
+    return scenario.secrets()
+
+
+def pytest_collection_modifyitems(session, items):
+    """An empty glob proves nothing, so it must not pass for a success."""
+    directory = os.environ.get("MOLECULE_SCENARIO_DIRECTORY")
+    if directory and not any(item.path.is_relative_to(pathlib.Path(directory)) for item in items):
+        raise pytest.UsageError(f"{directory} has no tests of its own")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Show what the hosts have to say about a failure: the journal of the module's UNITS, or all warnings."""
+    report = yield
+    if report.failed and call.excinfo and not call.excinfo.errisinstance(pytest.skip.Exception):
+        found = item.funcargs.get("hosts") or {"host": item.funcargs.get("host")}
+        for name, connection in found.items():
+            if connection is not None:
+                report.sections.append((f"journal of {name}", _journal(connection, getattr(item.module, "UNITS", []))))
+    return report
+
+
+def _journal(connection, units: list[str]) -> str:
+    chosen = " ".join(f"--unit='{unit}'" for unit in units) or "--priority=warning"
+    try:
+        failed = connection.run("systemctl --failed --plain --no-legend").stdout
+        return f"{failed}{connection.run(f'journalctl --no-pager --lines=60 {chosen}').stdout}"
+    except RuntimeError as error:
+        return f"the host cannot be asked: {error}"
