@@ -31,21 +31,35 @@ def environment_file(variables: dict) -> str:
 
 
 def postgresql_settings(settings: dict) -> str:
-    """Lines of postgresql.conf (manual, "Setting Parameters"); None leaves a setting out."""
+    """Lines of postgresql.conf (manual, "Setting Parameters"); None leaves a setting out.
+
+    Raises:
+        AnsibleFilterError: a name is no setting's, or a value has a line break.
+    """
     lines = []
     for name, value in sorted(settings.items()):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", name):
+            raise AnsibleFilterError(f"'{name}' is not the name of a setting of PostgreSQL")
         if value is None:
             continue
         text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+        if "\n" in text:
+            raise AnsibleFilterError(f"{name} has a line break, which would begin a new setting")
         quoted = text.replace("\\", "\\\\").replace("'", "''")
         lines.append(f"{name} = '{quoted}'")
     return "\n".join(lines) + "\n"
 
 
 def redis_directives(settings: dict) -> str:
-    """Lines of redis.conf: a list repeats the directive, None leaves it out, empty text is written as ``""``."""
+    """Lines of redis.conf: a list repeats the directive, None leaves it out, empty text is written as ``""``.
+
+    Raises:
+        AnsibleFilterError: a name is no directive's, or a value has a line break.
+    """
     lines = []
     for name, value in settings.items():
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            raise AnsibleFilterError(f"'{name}' is not the name of a directive of Redis")
         for item in value if isinstance(value, list) else [value]:
             if item is None:
                 continue
