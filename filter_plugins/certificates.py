@@ -33,9 +33,11 @@ def certificate_error(entry: dict) -> str:
         return f"{what}: {entry['key_file']} is not an unencrypted PEM private key"
     if key.public_key() != certificate.public_key():
         return f"{what}: {entry['key_file']} is not the key of {entry['certificate_file']}"
-    end = certificate.not_valid_after_utc
-    if end < datetime.datetime.now(datetime.UTC):
+    begin, end, now = certificate.not_valid_before_utc, certificate.not_valid_after_utc, datetime.datetime.now(datetime.UTC)
+    if end < now:
         return f"{what}: {entry['certificate_file']} ended on {end:%Y-%m-%d}; bring a renewed one"
+    if begin > now:
+        return f"{what}: {entry['certificate_file']} begins on {begin:%Y-%m-%d}; bring one that is valid today"
     names = _names(certificate)
     missing = [d for d in entry.get("domains", []) if not any(_covers(name, d) for name in names)]
     if missing:
