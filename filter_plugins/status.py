@@ -59,6 +59,9 @@ def status_problems(hostvars: dict, hosts: list[str]) -> list[str]:
         variables = hostvars[host]
         problems += [f"{host}: {row['unit']} is {row['active']}; see: journalctl --unit {row['unit']}"
                      for row in _units(variables) if not _well(row)]
+        slots = [row for row in _units(variables) if row["unit"].startswith("aiko-backend@")]
+        if slots and all(row["active"] == "inactive" for row in slots):
+            problems.append(f"{host}: no slot of aiko-backend serves; see: aiko-release status")
         health = variables.get("__status_health", {})
         if "proxy" in variables["group_names"] and health.get("status") != 200:
             problems.append(f"{host}: https://{variables['aiko_domain']}/health gave {health.get('status')}")
