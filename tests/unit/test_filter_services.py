@@ -1,0 +1,135 @@
+"""The small filters of single services: celery, credentials, instances, status."""
+
+import json
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from tests.unit.support import load
+
+celery = load("filter_plugins/celery.py")
+credentials = load("filter_plugins/credentials.py")
+instances = load("filter_plugins/instances.py")
+status = load("filter_plugins/status.py")
+
+POOLS = {"priority": {"queues": ["priority"], "concurrency": 1}, "ai": {"queues": ["ai_tasks", "slow"], "concurrency": "2"}}
+
+
+def test_pools_get_queues_processes_and_a_metrics_port_each():
+    """Two pools on one port would lose the metrics of one of them; the order is by name, so that it does not move."""
+    made = celery.worker_environments(POOLS, {"TZ": "UTC"}, "127.0.0.1", 9540)
+    assert made == {
+        "ai": {"TZ": "UTC", "QUEUES": "ai_tasks,slow", "CONCURRENCY": 2, "WORKER_METRICS_LISTEN": "127.0.0.1:9540"},
+        "priority": {"TZ": "UTC", "QUEUES": "priority", "CONCURRENCY": 1, "WORKER_METRICS_LISTEN": "127.0.0.1:9541"},
+    }
+
+
+@pytest.mark.parametrize("pool", [{}, {"queues": []}, {"queues": ["a"]}, {"queues": ["a"], "concurrency": 0}, {"concurrency": 2}])
+def test_a_pool_that_could_not_work_is_named(pool):
+    """A worker without a queue listens to all of them; one without processes to none."""
+    with pytest.raises(AnsibleFilterError, match="celery_pools: pool ai needs a list 'queues' and a 'concurrency' of at least 1"):
+        celery.worker_environments({"ai": pool}, {}, "127.0.0.1", 9540)
+
+
+@pytest.mark.parametrize("name", ["AI", "a-b", "1a", "a b", "a/../b", ""])
+def test_a_pool_name_that_is_no_unit_name_is_refused(name):
+    """It becomes a part of a unit's and of a file's name."""
+    with pytest.raises(AnsibleFilterError, match="is not the name of a pool"):
+        celery.worker_environments({name: POOLS["ai"]}, {}, "127.0.0.1", 9540)
+
+
+def test_pools_run_on_worker_hosts_and_stop_elsewhere():
+    """A host that leaves the group must not go on taking tasks."""
+    states = celery.worker_states(POOLS, True, ["/etc/aiko/backend.env"])
+    assert [(s["name"], s["enabled"], s["state"]) for s in states] == [
+        ("aiko-worker@ai.service", True, "started"), ("aiko-worker@priority.service", True, "started"),
+    ]
+    # Another pool's environment is no reason to interrupt this one's tasks.
+    assert states[0]["restart_on"] == ["/etc/aiko/backend.env", "/etc/aiko/worker-ai.env"]
+    assert {(s["enabled"], s["state"]) for s in celery.worker_states(POOLS, False, [])} == {(False, "stopped")}
+
+
+def test_credentials_are_for_root_alone_and_never_shown():
+    """PID 1 hands them to the services; nobody else has to read them."""
+    assert credentials.credential_files({"SECRET_KEY": "x" * 64}) == [
+        {"path": "/etc/aiko/credentials/SECRET_KEY", "content": "x" * 64, "mode": "0600", "secret": True},
+    ]
+
+
+@pytest.mark.parametrize(("secrets", "message"), [
+    ({"../shadow": "hunter2"}, "is not the name of a secret"), ({"secret": "hunter2"}, "is not the name of a secret"),
+    ({"SECRET_KEY": ""}, "secret SECRET_KEY is empty"), ({"SECRET_KEY": None}, "secret SECRET_KEY is empty"),
+    ({"SECRET_KEY": ["hunter2"]}, "secret SECRET_KEY is empty"),
+])
+def test_credentials_refuse_without_telling(secrets, message):
+    """An empty SECRET_KEY would sign every session with nothing; and an error message is a log line."""
+    with pytest.raises(AnsibleFilterError, match=message) as refused:
+        credentials.credential_files(secrets)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_pattern_is_completed_for_each_instance():
+    """Two instances are described once; everything that is no known fact stays as it is."""
+    facts = {"cache": {"unit": "redis@cache", "port": 6379}, "queue": {"unit": "redis@queue", "port": 6380}}
+    pattern = {"name": "{unit}", "n": "{name}", "nested": {"list": ["{port}", "{unknown}", "a{unit}"]}, "enabled": True}
+    assert instances.per_instance(facts, ["queue", "cache"], pattern) == [
+        {"name": "redis@queue", "n": "queue", "nested": {"list": [6380, "{unknown}", "a{unit}"]}, "enabled": True},
+        {"name": "redis@cache", "n": "cache", "nested": {"list": [6379, "{unknown}", "a{unit}"]}, "enabled": True},
+    ]
+    assert pattern["name"] == "{unit}"
+
+
+def units(**states: str) -> dict:
+    """What `systemctl list-units --output=json` printed, from unit name (with __ for the odd characters) to its state."""
+    rows = [{"unit": name, "load": "loaded", "active": state, "sub": {"active": "running"}.get(state, "dead")} for name, state in states.items()]
+    return {"stdout": json.dumps(rows)}
+
+
+def host(states: dict, health: dict | None = None, **more) -> dict:
+    return {
+        "group_names": ["backend", *(["proxy"] if health is not None else [])], "aiko_domain": "aiko.test", "aiko_address": "10.0.0.1",
+        "__status_units": units(**states), "__status_packages": {"stdout": "postgresql-15 15.8-0+deb12u1\nredis-server \nnginx 1.22.1-9+b1\n"},
+        "__status_release": {"stdout": '{"current": "abc123"}'}, "__status_health": health or {}, **more,
+    }
+
+
+GOOD = {"nginx.service": "active", "postgresql@15-main.service": "active", "aiko-backend@blue.service": "active",
+        "aiko-backend@green.service": "inactive", "aiko-backend-check@blue.service": "inactive"}
+
+
+def test_status_shows_versions_and_urls():
+    """One look tells what runs where and in which version."""
+    lines = status.status_table({"one": host(GOOD, {"status": 200})}, ["one"])
+    assert lines[0].split() == ["HOST", "SERVICE", "STATE", "VERSION"]
+    assert [line.split() for line in lines[1:4]] == [
+        ["one", "nginx", "active", "(running)", "1.22.1-9"], ["one", "postgresql@15-main", "active", "(running)", "15.8-0"],
+        ["one", "aiko-backend@blue", "active", "(running)", "release", "abc123"],
+    ]
+    assert not any("check@" in line for line in lines)
+    assert "https://aiko.test/health at 10.0.0.1: 200" in lines
+
+
+def test_status_is_content_with_a_host_that_is_well():
+    """The idle slot and finished checks are no alarm: one that always rings is not heard."""
+    assert status.status_problems({"one": host(GOOD, {"status": 200})}, ["one"]) == []
+
+
+@pytest.mark.parametrize(("states", "health", "problem"), [
+    ({"nginx.service": "failed"}, None, "one: nginx.service is failed; see: journalctl --unit nginx.service"),
+    ({"aiko-worker@ai.service": "inactive"}, None, "one: aiko-worker@ai.service is inactive; see: journalctl --unit aiko-worker@ai.service"),
+    ({"aiko-backend@blue.service": "failed"}, None,
+     "one: aiko-backend@blue.service is failed; see: journalctl --unit aiko-backend@blue.service"),
+    ({"aiko-backend@blue.service": "inactive"}, None, "one: no slot of aiko-backend serves; see: aiko-release status"),
+    ({}, {"status": 503}, "one: https://aiko.test/health gave 503"),
+    ({}, {"status": -1}, "one: https://aiko.test/health gave -1"),
+])
+def test_status_names_what_is_not_well(states, health, problem):
+    """Each problem once, with the place to look at next."""
+    assert status.status_problems({"one": host({**GOOD, **states}, health)}, ["one"]) == [problem]
+
+
+def test_status_of_a_host_without_anything():
+    """A bare host, or one in check mode, gives a table and no traceback."""
+    bare = {"group_names": [], "__status_units": {"stdout": ""}, "__status_packages": {"stdout": ""}, "__status_release": {"skipped": True}}
+    assert status.status_table({"bare": bare}, ["bare"]) == ["HOST  SERVICE  STATE  VERSION"]
+    assert status.status_problems({"bare": bare}, ["bare"]) == []
