@@ -158,8 +158,9 @@ def test_limits_recycling_and_metrics(quick: dict[str, str], tmp_path: Path) -> 
     own = quick | {"WORKER_METRICS_LISTEN": f"127.0.0.1:{port}", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "shared")}
     with processes.worker(own, tmp_path / "log", "--max-tasks-per-child", "5") as worker:
         with pytest.raises(Exception, match="SoftTimeLimitExceeded"):
-            # By name: a task object would put the limits of this process into the message, and those win.
-            celery.send_task(sleep.name, args=(30,), queue="default").get(timeout=15)
+            # From a process with the worker's settings: the sender's limits are in the message, and they win.
+            call = ["celery", "-A", "aiko.celery_app:celery", "call", sleep.name, "--args=[30]", "--queue=default"]
+            celery.AsyncResult(processes.run(call, own).stdout.strip()).get(timeout=15)
         with pytest.raises(Exception, match="TimeLimitExceeded"):
             sleep.apply_async(args=(30,), soft_time_limit=3, time_limit=1).get(timeout=15)
         # The limits first: right after a child was replaced, a task may have to wait some seconds for its start.
