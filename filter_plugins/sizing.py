@@ -52,6 +52,15 @@ def postgresql_sizes(memory_mb: int, rotational: bool = False, share: float = 1.
     }
 
 
+def rotational(devices: dict) -> bool:
+    """Whether a host's disks spin, from ``ansible_facts.devices``.
+
+    Only physical disks (``sd*``, ``hd*``) are believed: virtual ones say "rotational" whatever lies behind them.
+    """
+    disks = [facts for name, facts in devices.items() if name.startswith(("sd", "hd"))]
+    return bool(disks) and all(str(facts.get("rotational")) == "1" for facts in disks)
+
+
 def gunicorn_workers(workers: int | str, cores: int) -> int:
     """Worker processes: the number given, or ``auto`` for 2 x cores + 1 (docs.gunicorn.org, "How Many Workers?")."""
     return 2 * int(cores) + 1 if workers == "auto" else int(workers)
@@ -71,6 +80,7 @@ class FilterModule:
         return {
             "to_bytes": to_bytes,
             "postgresql_sizes": postgresql_sizes,
+            "rotational": rotational,
             "gunicorn_workers": gunicorn_workers,
             "connections": connections,
         }

@@ -1,0 +1,75 @@
+"""Figures of the main job, side by side in one run: boot, converges, and one package transaction as the floor.
+
+    python tests/bench.py [trixie|bookworm]
+
+Machines are noisy: the ratios are what to compare, not the seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CONFIG = pathlib.Path(os.environ.get("AIKO_LAB_RUN", "/run/aiko-lab")) / "ssh_config"
+HOST, FLOOR = "bench-site", "bench-floor"
+# What site.yml installs, in one transaction; the majors are those of the distribution.
+PACKAGES = "ca-certificates python3-apt tzdata openssl ssl-cert postgresql python3-psycopg2 redis-server redis-tools python3-venv nginx-light"
+
+
+def lab(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "tests.lab", *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def timed(title: str, *command: str, env: dict[str, str] | None = None) -> tuple[float, str]:
+    """Seconds and output of a command; a failure shows the output and ends the run."""
+    begin = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - begin
+    if done.returncode:
+        raise SystemExit(f"{title} failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
+    print(f"{seconds:8.1f} s  {title}", flush=True)
+    return seconds, done.stdout
+
+
+def inventory(directory: pathlib.Path) -> pathlib.Path:
+    """The lab's inventory with another host's name, and secrets of its own."""
+    (directory / "group_vars").mkdir(parents=True)
+    (directory / "group_vars" / "all").symlink_to(ROOT / "inventories/lab/group_vars/all")
+    (directory / "hosts.yml").write_text((ROOT / "inventories/lab/hosts.yml").read_text().replace("aiko-lab:", f"{HOST}:"))
+    return directory
+
+
+def main() -> None:
+    dist = sys.argv[1] if len(sys.argv) > 1 else "trixie"
+    with tempfile.TemporaryDirectory() as scratch:
+        env = {"AIKO_VAULT_PASSWORD_FILE": f"{scratch}/vault-password"}
+        site = ["ansible-playbook", "-i", str(inventory(pathlib.Path(scratch, "inventory"))), "site.yml"]
+        lab("down", HOST, FLOOR)
+        try:
+            lab("up", FLOOR, "--dist", dist, "--owner", str(os.getpid()))
+            floor, _ = timed("one apt-get install of the same packages (the floor)", "ssh", "-F", str(CONFIG), FLOOR,
+                             f"sudo apt-get update -q && sudo DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {PACKAGES}")
+            lab("down", FLOOR)
+            timed("boot of a host until SSH and systemd are up", sys.executable, "-m", "tests.lab", "up", HOST, "--dist", dist,
+                  "--owner", str(os.getpid()))
+            first, out = timed("first converge", *site, env=env)
+            second, again = timed("second converge", *site, env=env)
+            if "changed=0" not in again:
+                raise SystemExit(f"the second converge changed something:\n{again[-3000:]}")
+            timed("check mode on the converged host", *site, "--check", "--diff", env=env)
+        finally:
+            lab("down", HOST, FLOOR)
+    print(f"\nfirst converge / floor: {first / floor:.1f}\nsecond converge / first: {second / first:.2f}\n")
+    print("The dearest tasks of the first converge:")
+    for line in re.findall(r"^.* -{3,} +[\d.]+s$", out, re.MULTILINE)[:10]:
+        print(f"  {line}")
+
+
+if __name__ == "__main__":
+    main()
