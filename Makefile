@@ -68,4 +68,4 @@ lock: setup ## Make the hash locks anew from requirements*.in
 	    --no-header --no-annotate --no-emit-index-url requirements.in -o requirements.txt
 
 docs: setup ## Make the roles' READMEs anew from their argument_specs
-	@$(BIN)/python tests/tools/docs.py
+	@$(BIN)/python tests/tools/role_readmes.py
