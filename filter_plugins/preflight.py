@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import pathlib
+import re
 
 import yaml
 from ansible.errors import AnsibleFilterError
@@ -22,6 +23,8 @@ RESERVED_CONNECTIONS = 3 + 5
 # Disk in MB: max_wal_size and a small database; the append-only files of two instances; three releases, of
 # which backend, worker and scheduler on one host share the same; logs.
 DISK_MB = {"postgresql": 3072, "redis": 512, "backend": 1536, "worker": 1536, "scheduler": 1536, "proxy": 256}
+# A label of a DNS name (RFC 1123, section 2.1).
+LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # Below this, nothing can be installed or written safely.
 FREE_MB = 300
 
@@ -37,7 +40,7 @@ def inventory_errors(groups: dict, expected: list[str], hostvars: dict) -> list[
     errors = []
     for name in expected:
         if name not in groups:
-            near = difflib.get_close_matches(name, [g for g in groups if g not in ("all", "ungrouped")], 1)
+            near = difflib.get_close_matches(name, [g for g in groups if g not in ("all", "ungrouped", *expected)], 1)
             hint = f" (did you mean it by '{near[0]}'?)" if near else ""
             errors.append(f"inventory: group '{name}' is missing{hint}. Expected: all of {', '.join(expected)}. "
                           "Remedy: add it; it may be empty where nothing needs it yet")
@@ -70,6 +73,7 @@ def host_errors(variables: dict, disk: str, groups: dict, known: list[str]) -> l
     """
     host = variables["inventory_hostname"]
     member = {name for name in DISK_MB if host in groups.get(name, [])}
+    numbers = _numbers(variables)
     return [
         f"{host}: {error}"
         for error in [
@@ -77,7 +81,7 @@ def host_errors(variables: dict, disk: str, groups: dict, known: list[str]) -> l
             *_distribution(variables),
             *_choices(variables),
             *_address(variables, groups),
-            *_memory(variables, member),
+            *(numbers or _memory(variables, member)),
             *_disk(disk, member),
         ]
     ]
@@ -107,10 +111,29 @@ def _choices(variables: dict) -> list[str]:
     if runtime != "native":
         errors.append(f"aiko_runtime is '{runtime}'. Expected: native, the run mode that exists so far. Remedy: set aiko_runtime: native")
     domain = str(variables.get("aiko_domain") or "")
-    if "." not in domain or " " in domain or "/" in domain:
+    if len(domain) > 253 or not re.fullmatch(rf"{LABEL}(\.{LABEL})+", domain):
         errors.append(f"aiko_domain is '{domain}'. Expected: the site's DNS name, for example aiko.example.com. Remedy: set it in the "
                       "inventory's group_vars/all")
     return errors
+
+
+def _numbers(variables: dict) -> list[str]:
+    """Numbers that are added up here. The roles check all others, but each only when its turn comes."""
+    errors = []
+    for name in ("postgresql_max_connections", "backend_database_pool", "celery_database_pool", "backend_workers"):
+        value = variables.get(name, 1)
+        if not _positive(value) and (name, value) != ("backend_workers", "auto"):
+            also = ", or auto" if name == "backend_workers" else ""
+            errors.append(f"{name} is '{value}'. Expected: a whole number of at least 1{also}. Remedy: set it to one")
+    for name, pool in (variables.get("celery_pools") or {}).items():
+        if not isinstance(pool, dict) or not pool.get("queues") or not _positive(pool.get("concurrency")):
+            errors.append(f"celery_pools: pool {name} is '{pool}'. Expected: a list 'queues' and a 'concurrency' of at least 1. "
+                          "Remedy: complete the pool, or take it out")
+    return errors
+
+
+def _positive(value) -> bool:
+    return bool(re.fullmatch(r"0*[1-9][0-9]*", str(value)))
 
 
 def _address(variables: dict, groups: dict) -> list[str]:
@@ -165,7 +188,7 @@ def pool_errors(hostvars: dict, groups: dict) -> list[str]:
 
     A release starts beside the old one, so that the backend's pools count twice.
     """
-    if not groups.get("postgresql"):
+    if not groups.get("postgresql") or any(_numbers(hostvars[host]) for host in groups["all"]):
         return []
     parts, total = [], 0
     for host in groups.get("backend", []):

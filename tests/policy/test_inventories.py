@@ -26,6 +26,8 @@ PLATFORM = {
     # Pool sizes: wiring puts them into the environments, the preflight adds them up.
     "backend_database_pool",
     "celery_database_pool",
+    # Said by the operator, asked by the preflight.
+    "backend_uploads_shared",
 }
 SHARED = sorted(ROOT.glob("inventories/shared/*.yml"))
 
