@@ -14,8 +14,8 @@ configuration = load("filter_plugins/configuration.py")
 # What breaks quoting: every printable ASCII character, blanks of all kinds, other scripts.
 ALPHABET = [chr(number) for number in range(32, 127)] + ["\t", "\r", "\x0b", "é", "語", "🎓", " ", "\u2028"]
 AWKWARD = [
-    "", " ", " x ", "#x", ";x", "x#y", 'a"b', "a'b", "a\\b", "\\", '\\"', "$HOME", "${HOME}", "`id`", "$(id)", "%h", "a=b", "=", "~", "*", "!",
-    "a\\nb", "ends with \\", "'", '"', "postgresql+psycopg2://u@h:5432/db?sslmode=verify-full&sslrootcert=/x", "a\tb", "x\r",
+    "", " ", " x ", "#x", ";x", "x#y", 'a"b', "a'b", "a\\b", "\\", '\\"', "$HOME", "${HOME}", "`id`", "$(id)", "%h", "a=b", "=", "~", "*",
+    "!", "a\\nb", "ends with \\", "'", '"', "postgresql+psycopg2://u@h:5432/db?sslmode=verify-full&sslrootcert=/x", "a\tb", "x\r",
 ]
 
 

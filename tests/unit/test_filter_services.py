@@ -80,15 +80,18 @@ def test_a_pattern_is_completed_for_each_instance():
 
 
 def units(**states: str) -> dict:
-    """What `systemctl list-units --output=json` printed, from unit name (with __ for the odd characters) to its state."""
-    rows = [{"unit": name, "load": "loaded", "active": state, "sub": {"active": "running"}.get(state, "dead")} for name, state in states.items()]
-    return {"stdout": json.dumps(rows)}
+    """What `systemctl list-units --output=json` printed, from unit to state."""
+    sub = {"active": "running"}
+    return {"stdout": json.dumps([
+        {"unit": name, "load": "loaded", "active": state, "sub": sub.get(state, "dead")} for name, state in states.items()
+    ])}
 
 
 def host(states: dict, health: dict | None = None, **more) -> dict:
     return {
         "group_names": ["backend", *(["proxy"] if health is not None else [])], "aiko_domain": "aiko.test", "aiko_address": "10.0.0.1",
-        "__status_units": units(**states), "__status_packages": {"stdout": "postgresql-15 15.8-0+deb12u1\nredis-server \nnginx 1.22.1-9+b1\n"},
+        "__status_units": units(**states),
+        "__status_packages": {"stdout": "postgresql-15 15.8-0+deb12u1\nredis-server \nnginx 1.22.1-9+b1\n"},
         "__status_release": {"stdout": '{"current": "abc123"}'}, "__status_health": health or {}, **more,
     }
 
@@ -116,7 +119,8 @@ def test_status_is_content_with_a_host_that_is_well():
 
 @pytest.mark.parametrize(("states", "health", "problem"), [
     ({"nginx.service": "failed"}, None, "one: nginx.service is failed; see: journalctl --unit nginx.service"),
-    ({"aiko-worker@ai.service": "inactive"}, None, "one: aiko-worker@ai.service is inactive; see: journalctl --unit aiko-worker@ai.service"),
+    ({"aiko-worker@ai.service": "inactive"}, None,
+     "one: aiko-worker@ai.service is inactive; see: journalctl --unit aiko-worker@ai.service"),
     ({"aiko-backend@blue.service": "failed"}, None,
      "one: aiko-backend@blue.service is failed; see: journalctl --unit aiko-backend@blue.service"),
     ({"aiko-backend@blue.service": "inactive"}, None, "one: no slot of aiko-backend serves; see: aiko-release status"),
