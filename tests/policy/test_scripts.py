@@ -1,4 +1,4 @@
-"""Shell scripts that are templates: no linter reads them as they are, and a broken one breaks on the host."""
+"""Programs that linters do not find by themselves; a broken one breaks on the host."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
-from tests.policy.repository import ROOT, shown
+from tests.policy.repository import ROOT, shown, tracked
 
 SCRIPTS = [path for path in sorted(ROOT.glob("roles/*/templates/**/*.j2")) if path.read_text().startswith(("#!/bin/sh", "#!/bin/bash"))]
 
@@ -35,3 +36,10 @@ def test_shell_templates_pass_shellcheck(path):
     assert program, "shellcheck belongs to the tool chain of requirements.txt"
     checked = subprocess.run([program, "-"], input=as_script(path.read_text()), capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+def test_python_programs_without_a_suffix_are_linted():
+    """Ruff knows Python by the name of a file; the programs that we install have none of that kind."""
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["extend-include"]
+    there = {shown(path) for path in tracked() if not path.suffix and re.match(rb"#!.*\bpython", path.read_bytes())}
+    assert there == set(named)
