@@ -27,6 +27,8 @@ ARTEFACTS = ROOT / "artefacts"
 PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=5"]
 MOLECULE = ["molecule", "-c", "molecule/_shared/base.yml", "test", "--scenario-name"]
 # Suites that share nothing; two at a time keep two cores busy while the other waits for the network.
+# Where the two Debian releases differ most: the packages, and what systemd knows.
+BOTH = ("base", "unit", "postgresql", "redis", "nginx")
 LANES = int(os.environ.get("AIKO_TEST_LANES", "2"))
 
 
@@ -52,7 +54,7 @@ def suites() -> list[Suite]:
     scenarios = [Suite(f"molecule-{name}", [*MOLECULE, name]) for name in [*whole, *(n for n in found if n not in whole)]]
     bookworm = [
         Suite(f"molecule-{name}-bookworm", [*MOLECULE, name], {"AIKO_DIST": "bookworm"})
-        for name in ("postgresql", "redis") if name in found
+        for name in BOTH if name in found
     ]
     return [
         Suite("lint", ["tests/lint"]),
@@ -84,6 +86,7 @@ class Runner:
             "ANSIBLE_FORCE_COLOR": "0",
             "PY_COLORS": "0",
             "NO_COLOR": "1",
+            "MOLECULE_COMMAND_BORDERS": "false",
             **suite.env,
         }
 
