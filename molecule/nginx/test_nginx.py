@@ -1,0 +1,333 @@
+"""The nginx role: the only way in."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from scenario import eventually, unit_property
+
+UNITS = ["nginx", "echo-*"]
+DOMAIN = "aiko.test"
+MODERN = {
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "x-xss-protection": "0",
+    "referrer-policy": "strict-origin-when-cross-origin",
+}
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.body)
+
+
+class Client:
+    """Somebody outside. The host is found by its address, the site by its name; the certificate is checked."""
+
+    def __init__(self, address: str, certificate: str):
+        self.address = address
+        self.context = ssl.create_default_context(cadata=certificate)
+
+    def connection(self, scheme: str = "https", server_name: str = DOMAIN) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(self.address, 443 if scheme == "https" else 80, timeout=15)
+        connection.connect()
+        if scheme == "https":
+            connection.sock = self.context.wrap_socket(connection.sock, server_hostname=server_name)
+        return connection
+
+    def get(self, path: str, scheme: str = "https", host: str = DOMAIN, **headers: str) -> Answer:
+        connection = self.connection(scheme)
+        try:
+            return self.ask(connection, path, host, **headers)
+        finally:
+            connection.close()
+
+    @staticmethod
+    def ask(connection, path: str, host: str = DOMAIN, **headers: str) -> Answer:
+        connection.request("GET", path, headers={"Host": host, **{k.replace("_", "-"): v for k, v in headers.items()}})
+        response = connection.getresponse()
+        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+
+    def burst(self, path: str, number: int) -> list[Answer]:
+        """So many requests as fast as ten connections carry them."""
+
+        def some(_) -> list[Answer]:
+            connection = self.connection()
+            return [self.ask(connection, path) for _ in range(number // 10)]
+
+        with ThreadPoolExecutor(10) as pool:
+            return [answer for answers in pool.map(some, range(10)) for answer in answers]
+
+
+@pytest.fixture(scope="session")
+def address(scenario) -> str:
+    reports = json.loads(scenario.lab("list", "--json"))["hosts"]
+    return next(report["address"] for report in reports if report["name"] == scenario.names[0])
+
+
+@pytest.fixture(scope="session")
+def client(host, address) -> Client:
+    return Client(address, host.file("/etc/aiko/tls/site.crt").content_string)
+
+
+@pytest.fixture
+def rested(client):
+    """The limits count over time: begin with an account that is not overdrawn."""
+    for path in ("/api/rested", "/api/auth/rested"):
+        eventually(lambda path=path: client.get(path).status == 200, "the limit lets this client in again", every=0.5)
+
+
+@pytest.mark.ledger("NX1")
+def test_the_only_way_in(host, address):
+    """Whatever else listens on the outside is a door without a keeper."""
+    outside = {
+        int(line.split()[3].rsplit(":", 1)[1])
+        for line in host.check_output("ss -ltnH").splitlines()
+        if not line.split()[3].startswith(("127.", "[::1]"))
+    }
+    assert outside == {22, 80, 443}
+    for port in (3000, 5000):
+        with socket.socket() as probe:
+            probe.settimeout(2)
+            assert probe.connect_ex((address, port)) != 0, f"{port} answers from outside"
+
+
+@pytest.mark.ledger("NX2", "NX3")
+@pytest.mark.parametrize(
+    ("path", "who"),
+    [
+        ("/", "frontend"), ("/some/page?x=1", "frontend"), ("/_next/static/a.js", "frontend"),
+        ("/api/documents?page=2", "backend"), ("/api/auth/login", "backend"), ("/health", "backend"),
+        ("/api/health", "frontend"),
+    ],
+)  # fmt: skip
+def test_routes(client, path, who):
+    """Each path reaches its service in one request, unchanged; the frontend's own paths below /api are not shadowed."""
+    answer = client.get(path)
+    assert (answer.status, answer.json["who"], answer.json["path"]) == (200, who, path)
+
+
+@pytest.mark.ledger("NX2")
+def test_upstream_learns_who_asks_and_how(client):
+    """Links, cookies and rate limits of the application depend on these."""
+    seen = client.get("/api/x").json["headers"]
+    assert seen["host"] == DOMAIN
+    assert seen["x-forwarded-proto"] == "https"
+    assert seen["x-forwarded-host"] == DOMAIN
+    assert seen["x-forwarded-for"] == seen["x-real-ip"]
+    assert len(seen["x-request-id"]) >= 16
+
+
+@pytest.mark.ledger("NX2", "NX4")
+def test_spoofed_address_does_not_pass(client):
+    """A client that chooses its own address has a rate limit of its own for every request."""
+    honest = client.get("/api/x").json["headers"]["x-forwarded-for"]
+    seen = client.get("/api/x", X_Forwarded_For="6.6.6.6", X_Real_IP="6.6.6.6", X_Forwarded_Proto="http", X_Forwarded_Host="evil.test").json["headers"]
+    assert seen["x-forwarded-for"] == seen["x-real-ip"] == honest
+    assert (seen["x-forwarded-proto"], seen["x-forwarded-host"]) == ("https", DOMAIN)
+
+
+@pytest.mark.ledger("NX2")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_unknown_name_gets_no_answer(client, scheme):
+    """Scanners go through addresses, not names; host header attacks need an answer."""
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLEOFError)):
+        client.get("/", scheme, host="evil.test")
+
+
+@pytest.mark.ledger("BE3", "BE2")
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/health/detailed", "/health/ready", "/health/live"])
+def test_insides_are_not_shown(client, path):
+    """What stands behind, and how loaded it is, helps only an attacker."""
+    answer = client.get(path)
+    assert answer.status == 404
+    assert b"who" not in answer.body
+
+
+@pytest.mark.ledger("NX4")
+@pytest.mark.parametrize(("path", "passed"), [("/api/x", (21, 32)), ("/api/auth/x", (11, 17))])
+def test_burst_is_limited(client, rested, path, passed):
+    """One client must not take the site from the others; a polite one learns when to come back."""
+    answers = client.burst(path, 60)
+    good = [answer for answer in answers if answer.status == 200]
+    refused = [answer for answer in answers if answer.status == 429]
+    assert len(good) + len(refused) == 60
+    assert passed[0] <= len(good) <= passed[1]
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert refused[0].json["status"] == 429
+    assert refused[0].headers["content-type"] == "application/problem+json"
+    assert refused[0].headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.ledger("NX4")
+def test_clients_are_counted_apart(client, host, rested):
+    """A class behind one school's address is enough trouble; two schools must not share a limit."""
+    other = (
+        "import ssl, http.client; c = http.client.HTTPSConnection('127.0.0.1', context=ssl._create_unverified_context());"
+        f"c.request('GET', '/api/x', headers={{'Host': '{DOMAIN}'}}); print(c.getresponse().status)"
+    )
+    assert any(answer.status == 429 for answer in client.burst("/api/x", 60))
+    assert host.check_output("python3 -c %s", other) == "200"
+
+
+@pytest.mark.ledger("NX4")
+def test_health_is_not_limited(client):
+    """A monitor that is refused reports an outage that is none."""
+    assert {answer.status for answer in client.burst("/health", 200)} == {200}
+
+
+@pytest.mark.ledger("NX4")
+def test_real_address_from_a_trusted_proxy_alone(client, converge, rested):
+    """Behind a load balancer all clients would share one limit; from anybody else the header is a lie."""
+    own = client.get("/api/x").json["headers"]["x-real-ip"]
+    converge({"nginx_trusted_proxies": [f"{own}/32"]}).succeeded()
+    seen = client.get("/api/x", X_Forwarded_For="203.0.113.9").json["headers"]
+    assert seen["x-forwarded-for"] == seen["x-real-ip"] == "203.0.113.9"
+    # What the trusted proxy appended counts, not what its client claimed before.
+    assert client.get("/api/x", X_Forwarded_For="6.6.6.6, 203.0.113.9").json["headers"]["x-real-ip"] == "203.0.113.9"
+    converge({}).succeeded()
+    assert client.get("/api/x", X_Forwarded_For="203.0.113.9").json["headers"]["x-real-ip"] == own
+
+
+def handshake(address: str, *arguments: str) -> str:
+    """What OpenSSL's own client says; with security level 0 it is the server that refuses, not the client."""
+    command = ["openssl", "s_client", "-connect", f"{address}:443", "-servername", DOMAIN, *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.ledger("NX5")
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_modern_tls(address, version):
+    """The two versions that are left."""
+    assert "Cipher is (NONE)" not in handshake(address, version)
+    assert f"TLSv1.{version[-1]}" in handshake(address, version)
+
+
+@pytest.mark.ledger("NX5")
+@pytest.mark.parametrize("version", ["-tls1", "-tls1_1"])
+def test_old_tls_is_refused(address, version):
+    """RFC 8996: broken since years."""
+    said = handshake(address, version, "-cipher", "ALL:@SECLEVEL=0")
+    assert "alert protocol version" in said, said
+
+
+@pytest.mark.ledger("NX5")
+@pytest.mark.parametrize("cipher", ["AES256-SHA", "AES128-GCM-SHA256", "NULL-SHA256", "AECDH-AES256-SHA"])
+def test_ciphers_without_forward_secrecy_are_refused(address, cipher):
+    """Whoever records the traffic today and gets the key tomorrow reads everything."""
+    said = handshake(address, "-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0")
+    assert "handshake failure" in said, said
+
+
+@pytest.mark.ledger("NX5")
+def test_every_configured_cipher_has_forward_secrecy(host):
+    """The handshake above depends on the kind of certificate; the list itself does not."""
+    chosen = host.check_output("sed -n 's/^ssl_ciphers \\(.*\\);$/\\1/p' /etc/nginx/sites-enabled/aiko.conf")
+    listed = host.check_output("openssl ciphers -v %s", chosen).splitlines()
+    exchanges = {word for line in listed for word in line.split() if word.startswith("Kx=")}
+    assert len(listed) > 5
+    assert exchanges <= {"Kx=ECDH", "Kx=DH", "Kx=any", "Kx=ECDHEPSK", "Kx=DHEPSK", "Kx=SRP"}, exchanges
+
+
+@pytest.mark.ledger("NX5")
+def test_hsts_only_where_it_means_something(client):
+    """Over plain http anybody on the way could set it, so browsers ignore it and the standard forbids it."""
+    assert client.get("/").headers["strict-transport-security"] == "max-age=31536000"
+    assert "strict-transport-security" not in client.get("/", "http").headers
+
+
+@pytest.mark.ledger("NX5", "NX6")
+def test_plain_http_redirects_except_for_acme(host, client):
+    """The authority that renews a certificate asks over plain http; everybody else is sent to https."""
+    answer = client.get("/some/page?x=1", "http")
+    assert (answer.status, answer.headers["location"]) == (301, f"https://{DOMAIN}/some/page?x=1")
+    host.check_output("mkdir -p /var/lib/aiko-acme/.well-known/acme-challenge; echo proof > /var/lib/aiko-acme/.well-known/acme-challenge/token")
+    answer = client.get("/.well-known/acme-challenge/token", "http")
+    assert (answer.status, answer.body) == (200, b"proof\n")
+
+
+@pytest.mark.ledger("NX7")
+def test_headers_on_every_answer(host, client, rested):
+    """Error pages are pages too: the ones an attacker provokes must not be the ones without protection."""
+    answers = {"200": client.get("/api/x"), "404 of the upstream": client.get("/api/missing"), "404 of nginx": client.get("/metrics")}
+    host.check_output("systemctl stop echo-backend")
+    answers["502"] = client.get("/api/x")
+    host.check_output("systemctl start echo-backend")
+    assert [answer.status for answer in answers.values()] == [200, 404, 404, 502]
+    for what, answer in answers.items():
+        assert MODERN.items() <= answer.headers.items(), what
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], what
+        assert answer.headers["strict-transport-security"], what
+        assert "nginx/" not in answer.headers["server"], what
+    assert answers["502"].headers["retry-after"] == "5"
+    assert answers["502"].headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.ledger("NX7")
+def test_headers_of_the_origin(client, converge):
+    """The seed's values stay reachable for those who need exactly them."""
+    before = client.get("/").headers
+    converge({"nginx_headers_profile": "seed"}).succeeded()
+    seed = client.get("/").headers
+    assert seed["x-xss-protection"] == "1; mode=block"
+    assert seed["referrer-policy"] == "no-referrer-when-downgrade"
+    assert "content-security-policy" not in seed
+    converge({}).succeeded()
+    assert {k: v for k, v in client.get("/").headers.items() if k in before and k != "date"} == {k: v for k, v in before.items() if k != "date"}
+
+
+@pytest.mark.ledger("NX8")
+def test_bad_site_never_takes_the_site_down(host, client, converge):
+    """A typing error in one variable must not end in an empty page for everybody."""
+    before, process = host.file("/etc/nginx/sites-enabled/aiko.conf").content_string, unit_property(host, "nginx", "MainPID")
+    converge({"nginx_body_max": "a lot"}).refused("was refused by 'nginx -t", "former files are in place")
+    assert host.file("/etc/nginx/sites-enabled/aiko.conf").content_string == before
+    assert host.run("nginx -t").rc == 0, "whoever reloads by hand now must not fall into the hole"
+    assert unit_property(host, "nginx", "MainPID") == process
+    assert client.get("/").status == 200
+
+
+@pytest.mark.ledger("NX8")
+def test_reload_keeps_connections(host, client, converge):
+    """Uploads take minutes; a changed header must not cut them off."""
+    process = unit_property(host, "nginx", "MainPID")
+    open_one = client.connection()
+    assert client.ask(open_one, "/").status == 200
+    converge({"nginx_hsts_seconds": 60}).succeeded()
+    assert unit_property(host, "nginx", "MainPID") == process
+    assert client.get("/").headers["strict-transport-security"] == "max-age=60"
+    converge({}).succeeded()
+
+
+@pytest.mark.ledger("NX6")
+def test_new_certificate_is_served(host, address, scenario, converge):
+    """A renewed certificate that lies on the disk while the old one is served is an outage with a date."""
+    served = ssl.get_server_certificate((address, 443))
+    host.check_output("rm /etc/aiko/tls/site.crt")
+    scenario.play(scenario.directory / "prepare.yml", {}).succeeded()
+    assert converge({}).succeeded().changed == 1
+    eventually(lambda: ssl.get_server_certificate((address, 443)) != served, "nginx serves the new certificate")
+
+
+def test_page_of_its_own_without_a_frontend(client, converge, host, address):
+    """An API without a website still tells whoever opens it in a browser where he is."""
+    converge({"nginx_frontends": []}).succeeded()
+    fresh = Client(address, host.file("/etc/aiko/tls/site.crt").content_string)
+    answer = fresh.get("/")
+    assert answer.status == 200 and b"AI-KO" in answer.body
+    assert fresh.get("/api/x").json["who"] == "backend"
+    assert fresh.get("/../etc/passwd").status in (400, 404)
