@@ -10,6 +10,12 @@ import re
 from ansible.errors import AnsibleFilterError
 
 SECRET_WORDS = ("password", "secret", "token", "api_key")
+# systemd only warns of what it does not understand, and goes on without it: hardening with a typing error would
+# be no hardening. Drop-ins are no units, so they cannot be asked about before they are in place.
+WHOLE = (".service", ".socket", ".timer", ".path", ".target")
+VALIDATE = (
+    "sh -c '! systemd-analyze verify --man=no --recursive-errors=no \"$0\" 2>&1 | grep --fixed-strings \"$0:\" | grep ignoring' %s"
+)
 
 
 def unit_file(sections: dict, name: str = "unit") -> str:
@@ -68,9 +74,11 @@ def unit_files(units: dict, hardening: dict, directory: str = "/etc/systemd/syst
     """
     files = []
     for name, sections in units.items():
-        whole = name.endswith(".service") and isinstance(sections, dict)
-        complete = {**sections, "Service": {**hardening, **sections.get("Service", {})}} if whole else sections
-        files.append({"path": f"{directory}/{name}", "content": unit_file(complete, name)})
+        own = sections.get("Service", {}) if isinstance(sections, dict) else None
+        hardened = name.endswith(".service") and isinstance(own, dict)
+        complete = {**sections, "Service": {**hardening, **own}} if hardened else sections
+        file = {"path": f"{directory}/{name}", "content": unit_file(complete, name)}
+        files.append({**file, "validate": VALIDATE} if name.endswith(WHOLE) else file)
     return files
 
 
