@@ -10,7 +10,8 @@ description:
   - A converge over SSH pays for steps, not for files. This module takes a whole tree of
     rendered files at once; the action plugin of the same name renders the templates.
   - New content is validated before it replaces the old. A validator for the whole tree runs
-    after everything is in place; if it fails, every file gets its former content back.
+    after everything is in place. Whatever is refused, by a validator or because something else is
+    in the way, everything that this call has changed is as it was before.
 options:
   directories:
     description: Each with C(path) and optionally C(mode), C(owner), C(group).
@@ -77,6 +78,7 @@ paths:
 """
 
 import base64
+import contextlib
 import grp
 import os
 import pwd
@@ -96,7 +98,7 @@ class QuietModule(AnsibleModule):
 
 
 class Refused(Exception):
-    """A validator refused; nothing of this tree stays changed."""
+    """Something cannot be done or was found wrong; nothing of this tree stays changed."""
 
 
 class Tree:
@@ -107,8 +109,11 @@ class Tree:
         self.check = module.check_mode
         self.changed: list[str] = []
         self.diffs: list[dict] = []
-        # (path, former content or None, former stat) in the order of change, for the way back.
-        self.undo: list[tuple[str, bytes | str | None, os.stat_result | None]] = []
+        # What was at each path before its first change, in the order of change, for the way back: nothing, a link's
+        # target, a directory's attributes, a file's content and attributes.
+        self.former: dict[str, None | str | os.stat_result | tuple[bytes, os.stat_result]] = {}
+        # Words of secret files; no message may quote them.
+        self.secrets: set[str] = set()
 
     def attributes(self, path: str, entry: dict, mode: str) -> None:
         """Set owner, group and mode; in check mode accounts that do not exist yet are a change."""
@@ -117,9 +122,13 @@ class Tree:
             "group": entry.get("group") or self.module.params["group"],
             "mode": entry.get("mode") or mode,
         }
-        if self.check and not (known(pwd.getpwnam, wanted["owner"]) and known(grp.getgrnam, wanted["group"])):
-            self.note(path)
-            return
+        for lookup, kind in ((pwd.getpwnam, "owner"), (grp.getgrnam, "group")):
+            if not wanted[kind].isdigit() and not known(lookup, wanted[kind]):
+                if not self.check:
+                    raise Refused(f"{path}: there is no {kind} {wanted[kind]} on this host")
+                self.note(path)
+                return
+        self.remember(path)
         arguments = self.module.load_file_common_arguments({**self.module.params, **wanted, "path": path})
         if self.module.set_fs_attributes_if_different(arguments, False):
             self.note(path)
@@ -131,26 +140,40 @@ class Tree:
     def directory(self, path: str, entry: dict) -> None:
         if not os.path.isdir(path):
             if os.path.lexists(path):
-                self.module.fail_json(msg=f"{path} must be a directory and is something else; move it away first")
+                raise Refused(f"{path} must be a directory and is something else; move it away first")
             self.note(path)
             if self.check:
                 return
-            os.makedirs(path, mode=0o700)
+            self.make_directory(path, 0o700)
         self.attributes(path, entry, "0755")
+
+    def make_directory(self, path: str, mode: int = 0o755) -> None:
+        """Make a directory and its parents; remembered from the top, so that on the way back they go from the bottom."""
+        missing, above = [], path
+        while not os.path.lexists(above):
+            missing.append(above)
+            above = os.path.dirname(above)
+        if not os.path.isdir(above):
+            raise Refused(f"{above} must be a directory and is something else; move it away first")
+        for directory in reversed(missing):
+            self.remember(directory)
+        os.makedirs(path, mode=mode, exist_ok=True)
 
     def file(self, path: str, entry: dict) -> None:
         wanted = base64.b64decode(entry["base64"]) if "base64" in entry else entry["content"].encode()
+        if entry.get("secret"):
+            self.secrets |= words(wanted.decode(errors="replace"))
         former = read(path)
         if former != wanted:
             self.note(path)
             self.diff(path, former, wanted, bool(entry.get("secret")))
             if self.check:
                 return
-            self.replace(path, former, wanted, entry)
+            self.replace(path, wanted, entry)
         if os.path.lexists(path):
             self.attributes(path, entry, self.module.params["mode"])
 
-    def replace(self, path: str, former: bytes | None, wanted: bytes, entry: dict) -> None:
+    def replace(self, path: str, wanted: bytes, entry: dict) -> None:
         """Validate under the file's own name (some validators look at the suffix), then move into place."""
         scratch = tempfile.mkdtemp(dir=self.module.tmpdir)
         candidate = os.path.join(scratch, os.path.basename(path))
@@ -159,9 +182,17 @@ class Tree:
                 stream.write(wanted)
             if entry.get("validate"):
                 self.validate(entry["validate"] % candidate, path, entry.get("validate_tolerates"))
-            self.undo.append((path, former, os.stat(path) if former is not None else None))
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            self.module.atomic_move(candidate, path)
+            self.make_directory(os.path.dirname(path))
+            self.remember(path)
+            if os.path.isfile(path) and not os.path.islink(path):
+                # The new content inherits these.
+                self.attributes(path, entry, self.module.params["mode"])
+            # A new file is born closed: nobody reads a secret in the moment before its mode is set.
+            umask = os.umask(0o077)
+            try:
+                self.module.atomic_move(candidate, path)
+            finally:
+                os.umask(umask)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -170,24 +201,22 @@ class Tree:
         if former == target:
             return
         if former is None and os.path.lexists(path):
-            self.module.fail_json(msg=f"{path} must be a link to {target} and is something else; move it away first")
+            raise Refused(f"{path} must be a link to {target} and is something else; move it away first")
         self.note(path)
         if self.check:
             return
-        self.undo.append((path, former, None))
+        self.remember(path)
         relink(path, target)
 
     def remove(self, path: str) -> None:
         if not os.path.lexists(path):
             return
         if os.path.isdir(path) and not os.path.islink(path):
-            self.module.fail_json(msg=f"{path} is a directory; this module removes files and links only")
+            raise Refused(f"{path} is a directory; this module removes files and links only")
         self.note(path)
         if self.check:
             return
-        self.undo.append(
-            (path, os.readlink(path) if os.path.islink(path) else read(path), os.lstat(path)),
-        )
+        self.remember(path)
         os.unlink(path)
 
     def validate(self, command: str, what: str, tolerates: str | None = None) -> None:
@@ -196,23 +225,33 @@ class Tree:
         if tolerates and said and all(re.search(tolerates, line) for line in said.splitlines()):
             return
         if code != 0:
-            raise Refused(f"{what} was refused by '{command}' (exit code {code}): {said}")
+            lines = ["(quotes a secret file)" if self.secrets & words(line) else line for line in said.splitlines()]
+            raise Refused(f"{what} was refused by '{command}' (exit code {code}): " + "\n".join(lines))
+
+    def remember(self, path: str) -> None:
+        if path in self.former:
+            return
+        if os.path.islink(path):
+            self.former[path] = os.readlink(path)
+        elif os.path.isdir(path):
+            self.former[path] = os.stat(path)
+        else:
+            self.former[path] = (read(path), os.stat(path)) if os.path.exists(path) else None
 
     def restore(self) -> None:
-        for path, former, stat in reversed(self.undo):
+        if self.check:
+            return
+        for path, former in reversed(self.former.items()):
             if former is None:
-                if os.path.lexists(path):
-                    os.unlink(path)
+                discard(path)
+            elif path not in self.changed:
+                continue
             elif isinstance(former, str):
                 relink(path, former)
+            elif isinstance(former, os.stat_result):
+                give(path, former)
             else:
-                with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as stream:
-                    stream.write(former)
-                os.chown(stream.name, stat.st_uid, stat.st_gid)
-                os.chmod(stream.name, stat.st_mode & 0o7777)
-                # The former time too: services compare it with their start.
-                os.utime(stream.name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-                os.rename(stream.name, path)
+                rewrite(path, *former)
 
     def diff(self, path: str, former: bytes | None, wanted: bytes, secret: bool) -> None:
         if secret:
@@ -236,6 +275,35 @@ def read(path: str) -> bytes | None:
             return stream.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def words(text: str) -> set[str]:
+    """What may be a secret in a configuration file: words of some length."""
+    return {word for word in re.split(r"[\s\"'=:,;()<>]+", text) if len(word) >= 8}
+
+
+def discard(path: str) -> None:
+    """Remove what this module has made; a directory that is in use by now stays."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def rewrite(path: str, content: bytes, stat: os.stat_result) -> None:
+    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as stream:
+        stream.write(content)
+    give(stream.name, stat)
+    # The former time too: services compare it with their start.
+    os.utime(stream.name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    os.rename(stream.name, path)
+
+
+def give(path: str, stat: os.stat_result) -> None:
+    """Owner, group and mode as they were."""
+    os.chown(path, stat.st_uid, stat.st_gid)
+    os.chmod(path, stat.st_mode & 0o7777)
 
 
 def relink(path: str, target: str) -> None:
