@@ -80,6 +80,7 @@ def host_errors(variables: dict, disk: str, groups: dict, known: list[str]) -> l
             *_misspelt(variables, known),
             *_distribution(variables),
             *_choices(variables),
+            *_passwords(variables, member),
             *_address(variables, groups),
             *(numbers or _memory(variables, member)),
             *_disk(disk, member),
@@ -134,6 +135,16 @@ def _numbers(variables: dict) -> list[str]:
 
 def _positive(value) -> bool:
     return bool(re.fullmatch(r"0*[1-9][0-9]*", str(value)))
+
+
+def _passwords(variables: dict, member: set[str]) -> list[str]:
+    """Passwords stand in URLs and configuration files: nothing that means something there, and enough of it."""
+    errors = []
+    for name, group in (("postgresql_password", "postgresql"), ("redis_password", "redis")):
+        if group in member and not re.fullmatch(r"[A-Za-z0-9_.~-]{16,}", str(variables.get(name) or "")):
+            errors.append(f"{name} is empty, short or has a character that is not plain. Expected: at least 16 letters, digits "
+                          f"and . _ ~ -. Remedy: leave it to the generated secret, or set a longer plain one")
+    return errors
 
 
 def _address(variables: dict, groups: dict) -> list[str]:

@@ -82,6 +82,11 @@ def unit_files(units: dict, hardening: dict, directory: str = "/etc/systemd/syst
     return files
 
 
+def units_off(names: list[str]) -> list[dict]:
+    """What systemd_units shall do with units that go: stop and disable them; drop-ins and templates run nothing themselves."""
+    return [{"name": name, "enabled": False, "state": "stopped"} for name in names if "/" not in name and "@." not in name]
+
+
 class FilterModule:
     def filters(self) -> dict:
-        return {"unit_file": unit_file, "unit_files": unit_files}
+        return {"unit_file": unit_file, "unit_files": unit_files, "units_off": units_off}

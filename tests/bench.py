@@ -19,7 +19,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONFIG = pathlib.Path(os.environ.get("AIKO_LAB_RUN", "/run/aiko-lab")) / "ssh_config"
 HOST, FLOOR = "bench-site", "bench-floor"
 # What site.yml installs, in one transaction; the majors are those of the distribution.
-PACKAGES = "ca-certificates python3-apt tzdata openssl ssl-cert postgresql python3-psycopg2 redis-server redis-tools python3-venv nginx-light"
+PACKAGES = (
+    "ca-certificates python3-apt tzdata openssl ssl-cert postgresql python3-psycopg2 "
+    "redis-server redis-tools python3-venv nginx-light"
+)
+INSTALL = f"sudo apt-get update -q && sudo DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {PACKAGES}"
 
 
 def lab(*arguments: str) -> None:
@@ -53,8 +57,7 @@ def main() -> None:
         lab("down", HOST, FLOOR)
         try:
             lab("up", FLOOR, "--dist", dist, "--owner", str(os.getpid()))
-            floor, _ = timed("one apt-get install of the same packages (the floor)", "ssh", "-F", str(CONFIG), FLOOR,
-                             f"sudo apt-get update -q && sudo DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {PACKAGES}")
+            floor, _ = timed("one apt-get install of the same packages (the floor)", "ssh", "-F", str(CONFIG), FLOOR, INSTALL)
             lab("down", FLOOR)
             timed("boot of a host until SSH and systemd are up", sys.executable, "-m", "tests.lab", "up", HOST, "--dist", dist,
                   "--owner", str(os.getpid()))

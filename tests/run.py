@@ -106,8 +106,9 @@ class Runner:
             self.running.discard(process)
         suite.seconds = time.monotonic() - begin
         count(suite, log.read_text(errors="replace"), code)
-        show(f"{'FAILED' if suite.failed else 'passed'}  {suite.name:32} {suite.seconds:6.0f} s  {suite.passed} passed, {suite.failed} failed"
-             + (f", {suite.skipped} skipped" if suite.skipped else ""))
+        verdict = "FAILED" if suite.failed else "passed"
+        skipped = f", {suite.skipped} skipped" if suite.skipped else ""
+        show(f"{verdict}  {suite.name:32} {suite.seconds:6.0f} s  {suite.passed} passed, {suite.failed} failed{skipped}")
         if suite.failed:
             tail = log.read_text(errors="replace").splitlines()[-80:]
             show("\n".join(f"    {line}" for line in tail))

@@ -7,6 +7,7 @@ import re
 import socket
 
 import pytest
+
 from conftest import platform_address
 
 testinfra_hosts = ["ansible://all"]

@@ -339,8 +339,9 @@ def main() -> None:
             tree.link(entry["path"], entry["target"])
         for path in module.params["absent"]:
             tree.remove(path)
-        if module.params["validate"] and tree.changed and not tree.check:
-            tree.validate(module.params["validate"], ", ".join(tree.changed))
+        # Also where nothing changed: an earlier run may have been killed before it came to this.
+        if module.params["validate"] and not tree.check:
+            tree.validate(module.params["validate"], ", ".join(tree.changed) or "what is there")
     except Refused as refused:
         tree.restore()
         module.fail_json(msg=f"{refused}. Nothing of this tree was kept; the former files are in place.")

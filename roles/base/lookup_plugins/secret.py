@@ -75,13 +75,19 @@ class LookupModule(LookupBase):
         if not is_encrypted(raw):
             raise AnsibleLookupError(f"{path} is not encrypted; run: ansible-vault encrypt {path}")
         try:
-            content = yaml.safe_load(self._loader._vault.decrypt(raw))
+            text = self._loader._vault.decrypt(raw)
         except AnsibleVaultError as error:
             raise AnsibleLookupError(
                 f"the vault password does not open {path}. Expected: the password it was encrypted with. "
                 "Remedy: name the right one with --vault-password-file or AIKO_VAULT_PASSWORD_FILE "
                 "(docs/secrets.md); nothing was changed"
             ) from error
+        try:
+            content = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            # Its own message, and a cause in a trace, would quote the secrets around the place.
+            line = f" (line {error.problem_mark.line + 1})" if getattr(error, "problem_mark", None) else ""
+            raise AnsibleLookupError(f"{path} does not hold YAML{line}; run: ansible-vault edit {path}") from None
         if not isinstance(content, dict):
             raise AnsibleLookupError(f"{path} must hold a map of names to secrets")
         return content
@@ -89,8 +95,7 @@ class LookupModule(LookupBase):
     def _write(self, path: str, known: dict) -> None:
         vault = self._loader._vault
         chosen = match_encrypt_secret(vault.secrets)
-        text = "".join(f"{name}: {yaml.safe_dump(value).splitlines()[0]}\n" for name, value in sorted(known.items()))
-        encrypted = vault.encrypt(text, secret=chosen[1])
+        encrypted = vault.encrypt(yaml.safe_dump(known, allow_unicode=True), secret=chosen[1])
         # A torn file would lose every secret of the environment: write aside, then rename.
         with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as stream:
             stream.write(encrypted)

@@ -88,7 +88,9 @@ def make(module: AnsibleModule, certificate: str, key: str, domains: list[str]) 
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-sha256"]
         command += ["-keyout", new_key, "-out", new_certificate, "-days", str(module.params["days"]), "-subj", f"/CN={domains[0]}"]
         command += ["-addext", f"subjectAltName={names}", "-addext", "basicConstraints=critical,CA:FALSE"]
-        command += ["-addext", "keyUsage=critical,digitalSignature,keyCertSign", "-addext", "extendedKeyUsage=serverAuth"]
+        # No keyUsage: clients trust this certificate as its own issuer, and RFC 5280 has no usage that says
+        # both "not an authority" and "signs itself".
+        command += ["-addext", "extendedKeyUsage=serverAuth"]
         module.run_command(command, check_rc=True)
         os.chmod(new_key, 0o600)
         # The key first: a new certificate beside the old key would not load, the other way round neither,

@@ -22,6 +22,11 @@ options:
     type: list
     elements: dict
     required: true
+  exclusive:
+    description: Patterns; units that match one and are not among C(units) are stopped and disabled.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds that one systemctl call may take; starting waits for readiness, stopping for draining.
     type: int
@@ -47,6 +52,7 @@ actions:
   returned: always
 """
 
+import glob
 import os
 import time
 
@@ -76,6 +82,15 @@ class Units:
         self.wanted = wanted
         self.actions: list[str] = []
         self.state: dict[str, dict[str, str]] = {}
+
+    def add_strangers(self, patterns: list[str]) -> None:
+        """Units that match a pattern and that nobody asked for shall neither run nor start with the host."""
+        if not patterns:
+            return
+        loaded = self.systemctl("list-units", "--all", "--plain", "--no-legend", *patterns)
+        enabled = [link for pattern in patterns for link in glob.glob(f"/etc/systemd/system/*.wants/{pattern}")]
+        for name in [line.split()[0] for line in loaded.splitlines() if line] + [os.path.basename(link) for link in enabled]:
+            self.wanted.setdefault(name, {"enabled": False, "state": "stopped"})
 
     def look(self) -> None:
         """Ask for all units in one call; systemctl answers in the order of the question."""
@@ -205,10 +220,15 @@ def stamp(name: str) -> float:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"units": {"type": "list", "elements": "dict", "required": True}, "timeout": {"type": "int", "default": 120}},
+        argument_spec={
+            "units": {"type": "list", "elements": "dict", "required": True},
+            "exclusive": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 120},
+        },
         supports_check_mode=True,
     )
     units = Units(module, {unit["name"]: unit for unit in module.params["units"]})
+    units.add_strangers(module.params["exclusive"])
     if units.wanted:
         units.settle()
     module.exit_json(changed=bool(units.actions), actions=units.actions)
