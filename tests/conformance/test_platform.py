@@ -59,7 +59,8 @@ def test_no_secret_is_where_others_can_read_it(host):
             # grep reads the pattern from standard input, so that it is in no process list itself.
             command = f"sudo sh -c \"({place}) 2>/dev/null | grep -c -F -f {SECRETS}/{name}\""
             assert host.run(command).stdout.strip() == "0", f"{name} is shown by: {place}"
-        readable = host.run(f"sudo grep -r -l -F -f {SECRETS}/{name} /etc /srv/aiko /usr/local /var/lib/aiko --exclude-dir=venv").stdout.split()
+            search = f"sudo grep -r -l -F -f {SECRETS}/{name} --exclude-dir=venv"
+            readable = host.run(f"{search} /etc /srv/aiko /usr/local /var/lib/aiko").stdout.split()
         for path in readable:
             mode = int(host.check_output(f"sudo stat --format %a {path}"), 8)
             assert mode & 0o004 == 0, f"{name} is in {path}, which anybody can read"
