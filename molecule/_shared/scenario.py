@@ -85,8 +85,9 @@ class Scenario:
 
     def converge(self, variables: dict[str, Any], *arguments: str) -> Play:
         """Run the scenario's converge playbook once more."""
-        own = self.directory / "converge.yml"
-        return self.play(own if own.exists() else self.directory.parent / "_shared/converge.yml", variables, *arguments)
+        own = yaml.safe_load((self.directory / "molecule.yml").read_text())
+        book = own.get("ansible", {}).get("playbooks", {}).get("converge", "../_shared/converge.yml")
+        return self.play((self.directory / book).resolve(), variables, *arguments)
 
     def play(self, playbook: pathlib.Path, variables: dict[str, Any], *arguments: str) -> Play:
         """Run a playbook against the scenario's hosts."""

@@ -136,9 +136,10 @@ def test_service_that_does_not_start_is_an_error_with_its_journal(host, converge
 
 def test_stale_unit_goes(host, converge):
     """A unit that the project no longer has would otherwise run for years."""
-    stale = {"unit_absent": ["probe.service"], "unit_units": {}, "unit_states": [{"name": "probe.service", "enabled": False, "state": "stopped"}]}
+    stale = {"unit_absent": ["probe.service", "probe-vendor.service.d/probe.conf"], "unit_units": {}, "unit_states": []}
     converge(stale).succeeded()
     assert not host.file("/etc/systemd/system/probe.service").exists
     assert not host.file("/etc/systemd/system/multi-user.target.wants/probe.service").is_symlink
     assert not host.service("probe").is_running
+    assert host.service("probe-vendor").is_running, "only the drop-in goes, not the unit it belongs to"
     assert converge(stale).succeeded().changed == 0, "once it is gone, asking again must be fine"

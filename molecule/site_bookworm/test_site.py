@@ -1,0 +1,1 @@
+../site/test_site.py

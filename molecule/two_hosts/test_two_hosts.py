@@ -1,0 +1,123 @@
+"""The data on one host, the rest on another: the wiring follows from the groups alone."""
+
+import json
+
+import pytest
+from scenario import eventually
+
+UNITS = ["aiko-*", "nginx", "postgresql@*", "redis-server@*"]
+
+
+@pytest.fixture(scope="module")
+def data(hosts):
+    return hosts["two-data"]
+
+
+@pytest.fixture(scope="module")
+def app(hosts):
+    return hosts["two-app"]
+
+
+@pytest.fixture(scope="module")
+def addresses(scenario) -> dict[str, str]:
+    return {report["name"]: report["address"] for report in json.loads(scenario.lab("list", "--json"))["hosts"]}
+
+
+def connect(app, options: str, host: str = "postgres"):
+    """Try to reach the database from the application's host with its password and other options."""
+    script = (
+        "import os, pathlib, psycopg2\n"
+        "password = pathlib.Path(os.environ['CREDENTIALS_DIRECTORY'], 'POSTGRES_PASSWORD').read_text()\n"
+        f"c = psycopg2.connect(f'host={host} dbname=systeme_intelligent user=smart_user connect_timeout=5 password={{password}} {options}')\n"
+        "print(c.info.ssl_attribute('protocol'))\n"
+    )
+    return app.run("aiko-run python -c %s", script)
+
+
+def healthy(app) -> bool:
+    script = "import urllib.request as u; u.urlopen('http://127.0.0.1:5000/health/detailed', timeout=10)"
+    return app.run("python3 -c %s", script).rc == 0 and "pong" in app.run("aiko-celery inspect ping --timeout 3").stdout
+
+
+@pytest.mark.ledger("SY1")
+def test_names_lead_to_the_other_host(data, app, addresses):
+    """Moving a service is moving a line of the inventory; no configuration names an address."""
+    for name in ("postgres", "redis", "redis-queue", "two-data"):
+        assert app.check_output("getent ahostsv4 %s", name).split()[0] == addresses["two-data"], name
+    assert data.check_output("getent ahostsv4 postgres").split()[0] == "127.0.0.1"
+    for name in ("backend", "proxy", "two-app"):
+        assert data.check_output("getent ahostsv4 %s", name).split()[0] == addresses["two-app"], name
+
+
+@pytest.mark.ledger("PG8")
+def test_database_speaks_tls_alone_between_hosts(app):
+    """Answers of students go over a network that others share."""
+    good = connect(app, "sslmode=verify-full sslrootcert=/etc/aiko/tls/postgres-server.crt")
+    assert good.rc == 0 and good.stdout.startswith("TLSv1."), good.stderr
+    plain = connect(app, "sslmode=disable")
+    assert plain.rc != 0 and "no pg_hba.conf entry" in plain.stderr and "no encryption" in plain.stderr, plain.stderr
+
+
+@pytest.mark.ledger("PG8")
+def test_application_checks_whom_it_talks_to(app, data):
+    """TLS with just anybody is TLS with whoever is in between."""
+    assert "sslmode=verify-full" in app.check_output("grep ^DATABASE_URL= /etc/aiko/backend.env")
+    wrong = connect(app, "sslmode=verify-full sslrootcert=/etc/aiko/tls/site.crt")
+    assert wrong.rc != 0 and "certificate verify failed" in wrong.stderr, wrong.stderr
+    sql = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'smart_user'"
+    assert data.check_output("runuser -u postgres -- psql -XtA -c %s", sql) == "t"
+
+
+@pytest.mark.ledger("PG8")
+def test_strangers_are_not_even_asked_for_a_password(data, addresses, secrets):
+    """The rules name the clients one by one; the right password from the wrong machine is a stolen one."""
+    command = f"PGPASSWORD={secrets['postgresql_password']} psql -XtA -h {addresses['two-data']} -U smart_user -d systeme_intelligent -c 'SELECT 1'"
+    done = data.run(command)
+    assert done.rc != 0 and "no pg_hba.conf entry" in done.stderr, done.stdout + done.stderr
+    rules = data.check_output(
+        "runuser -u postgres -- psql -XtA -c \"SELECT type, address, auth_method FROM pg_hba_file_rules WHERE address NOT IN ('127.0.0.1', '::1', 'all')\""
+    )
+    assert rules.splitlines() == [f"hostssl|{addresses['two-app']}|scram-sha-256"]
+
+
+@pytest.mark.ledger("NX1", "RD1")
+def test_each_service_listens_where_its_clients_are(data, app, addresses):
+    """Derived from the groups: the private address where a client lives elsewhere, loopback where none does."""
+
+    def listening(host) -> set[str]:
+        found = {line.split()[3] for line in host.check_output("ss -ltnH").splitlines()}
+        return {address for address in found if not address.startswith(("127.", "[::1]"))}
+
+    own = addresses["two-data"]
+    assert listening(data) == {"0.0.0.0:22", "[::]:22", f"{own}:5432", f"{own}:6379", f"{own}:6380"}
+    assert listening(app) == {f"{any_}:{port}" for any_ in ("0.0.0.0", "[::]") for port in (22, 80, 443)}
+    for port in (6379, 6380):
+        assert "NOAUTH" in data.run(f"redis-cli -h {own} -p {port} PING").stdout
+
+
+def test_each_host_has_only_what_it_runs(data, app):
+    """A host without a database needs neither its server nor the secrets of the application the other way round."""
+    assert data.run("ls /etc/aiko/credentials /srv/aiko/backend").rc != 0
+    assert app.run("ls /var/lib/postgresql/*/main /etc/redis/redis-queue.conf").rc != 0
+    assert not data.file("/etc/nginx").exists
+
+
+@pytest.mark.ledger("BE2", "CE3")
+def test_data_host_may_die_and_come_back(scenario, app):
+    """The application says that it cannot serve, and does so again by itself once it can."""
+    scenario.lab("kill", "two-data")
+    script = "import http.client as h; c = h.HTTPConnection('127.0.0.1', 5000, timeout=20); c.request('GET', '%s'); print(c.getresponse().status)"
+    eventually(lambda: app.run("python3 -c %s", script % "/health/ready").stdout.strip() == "503", "not ready", 40)
+    assert app.check_output("python3 -c %s", script % "/health/live") == "200"
+    scenario.lab("boot", "two-data")
+    eventually(lambda: healthy(app), "healthy again without anybody's help", 90, every=0.5)
+
+
+@pytest.mark.ledger("OP6", "PG6")
+def test_both_hosts_may_reboot(scenario, hosts, app):
+    """In any order; nobody is there at night."""
+    for name in ("two-data", "two-app"):
+        scenario.lab("reboot", name)
+    eventually(lambda: healthy(app), "all services are healthy", 90, every=0.5)
+    for name, host in hosts.items():
+        assert host.check_output("systemctl --failed --plain --no-legend") == "", name
