@@ -68,7 +68,7 @@ def playbook(scratch: pathlib.Path, *arguments: str, **extra: str) -> subprocess
 def inventory(directory: pathlib.Path, hosts: dict[str, dict], groups: dict[str, list[str]], **variables) -> pathlib.Path:
     """Write an inventory as the shipped ones are: hosts.yml, the shared wiring, and an environment of its own."""
     (directory / "group_vars" / "all").mkdir(parents=True)
-    (directory / "group_vars" / "all" / "shared").symlink_to(ROOT / "inventories" / "shared")
+    (directory / "group_vars" / "all" / "00-shared").symlink_to(ROOT / "inventories" / "shared")
     tree = {"all": {"hosts": hosts, "children": {name: {"hosts": dict.fromkeys(members, {})} for name, members in groups.items()}}}
     (directory / "hosts.yml").write_text(yaml.safe_dump(tree))
     settings = {"aiko_environment": "test", "aiko_domain": "aiko.example.com", **variables}
