@@ -51,7 +51,7 @@ def systemd(tmp_path, monkeypatch) -> Systemd:
     programs.mkdir()
     for name in ("systemctl", "journalctl"):
         source = pathlib.Path(fake_systemctl.__file__).read_text()
-        (programs / name).write_text(f"#!{sys.executable}\n{source}")
+        (programs / name).write_text(f"#!{sys.executable} -IS\n{source}")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     assert shutil.which("systemctl") == str(programs / "systemctl")
