@@ -76,12 +76,12 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(f"{path} is not encrypted; run: ansible-vault encrypt {path}")
         try:
             text = self._loader._vault.decrypt(raw)
-        except AnsibleVaultError as error:
+        except AnsibleVaultError:
             raise AnsibleLookupError(
                 f"the vault password does not open {path}. Expected: the password it was encrypted with. "
                 "Remedy: name the right one with --vault-password-file or AIKO_VAULT_PASSWORD_FILE "
                 "(docs/secrets.md); nothing was changed"
-            ) from error
+            ) from None
         try:
             content = yaml.safe_load(text)
         except yaml.YAMLError as error:
