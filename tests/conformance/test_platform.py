@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import re
 import socket
 
@@ -16,26 +15,34 @@ SECRETS = "/etc/aiko/credentials"
 
 
 @pytest.mark.ledger("NX1")
-def test_only_ssh_http_and_https_answer_from_outside(host):
-    """Whatever else listens is bound to loopback, or to the private address that only the platform reaches."""
-    groups = host.ansible.get_variables()["groups"]
+def test_only_ssh_http_and_https_are_open(host):
+    """Whatever else listens is bound to loopback, or to the private address where another host of the platform needs it."""
+    variables = host.ansible.get_variables()
+    name, groups = variables["inventory_hostname"], variables["groups"]
     address = platform_address(host)
+
+    def elsewhere(*clients: str) -> bool:
+        return any(member != name for client in clients for member in groups[client])
+
+    expected = {22} | ({80, 443} if name in groups["proxy"] else set())
+    # The firewall that keeps these between the platform's hosts is not here yet.
+    if name in groups["postgresql"] and elsewhere("backend", "worker", "scheduler"):
+        expected |= {5432}
+    if name in groups["redis"] and elsewhere("backend", "worker", "scheduler"):
+        expected |= {6379, 6380}
+    if name in groups["backend"] and elsewhere("proxy"):
+        expected |= {5000}
+    listening = [line.split()[3].rsplit(":", 1) for line in host.check_output("ss --no-header --tcp --listening --numeric").splitlines()]
+    beyond = {int(port) for where, port in listening if not where.startswith(("127.", "[::1]"))}
+    assert beyond == expected
 
     def is_open(port: int) -> bool:
         with socket.socket() as probe:
-            probe.settimeout(1)
+            probe.settimeout(2)
             return probe.connect_ex((address, port)) == 0
 
-    with concurrent.futures.ThreadPoolExecutor(64) as pool:
-        ports = range(1, 10_000)
-        found = {port for port, answer in zip(ports, pool.map(is_open, ports), strict=True) if answer}
-    name = host.ansible.get_variables()["inventory_hostname"]
-    expected = {22} | ({80, 443} if name in groups["proxy"] else set())
-    if len({member for group in ("postgresql", "redis", "backend", "proxy") for member in groups[group]}) > 1:
-        # Services that other hosts of the platform use; the firewall between them and the rest is not here yet.
-        expected |= {5432} if name in groups["postgresql"] else set()
-        expected |= {6379, 6380} if name in groups["redis"] else set()
-    assert found == expected
+    known = {22, 80, 443, *(int(port) for _, port in listening)}
+    assert {port for port in known if is_open(port)} == expected
 
 
 @pytest.mark.ledger("SY1")
