@@ -52,9 +52,7 @@ def workers(host) -> list[str]:
 @pytest.fixture
 def copy(scenario, tmp_path):
     """A copy of the application's source that a test may break; returns its directory."""
-    return shutil.copytree(
-        scenario.project / "app/backend", tmp_path / "app", ignore=shutil.ignore_patterns(".*", "__pycache__", "tests")
-    )
+    return shutil.copytree(scenario.project / "app/backend", tmp_path / "app", ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"))
 
 
 @pytest.mark.ledger("BE1")
@@ -82,7 +80,8 @@ def test_health_while_long_calls_run(host, get):
         "held = []\n"
         "for _ in range(3):\n"
         "    s = socket.create_connection(('127.0.0.1', 5000)); held.append(s)\n"
-        "    s.sendall(b'POST /api/auth/login HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: application/json\\r\\nContent-Length: 99\\r\\n\\r\\n{')\n"
+        "    s.sendall(b'POST /api/auth/login HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: application/json\\r\\n')\n"
+        "    s.sendall(b'Content-Length: 99\\r\\n\\r\\n{')\n"
         "worst = 0\n"
         "for _ in range(20):\n"
         "    b = time.monotonic(); c = h.HTTPConnection('127.0.0.1', 5000, timeout=20); c.request('GET', '/health')\n"
@@ -137,7 +136,8 @@ def test_metrics_say_how_the_service_is(host, get):
     database = host.check_output("systemctl list-units --plain --no-legend 'postgresql@*' | cut -d' ' -f1")
     login = (
         "import http.client as h; c = h.HTTPConnection('127.0.0.1', 5000, timeout=30); "
-        "c.request('POST', '/api/auth/login', '{\"email\": \"a@example.com\", \"password\": \"0123456789abc\"}', {'Content-Type': 'application/json'}); "
+        'body = \'{"email": "a@example.com", "password": "0123456789abc"}\'; '
+        "c.request('POST', '/api/auth/login', body, {'Content-Type': 'application/json'}); "
         "print(c.getresponse().status)"
     )
     host.check_output(f"systemctl stop {database}")
@@ -186,7 +186,9 @@ def test_secrets_are_where_only_the_service_sees_them(host, secrets):
         "cat /etc/systemd/system/aiko-* /run/systemd/transient/* 2>/dev/null", "systemctl show 'aiko-*'", "ps -e -ww -o args",
         "cat /proc/[0-9]*/environ 2>/dev/null", "journalctl --no-pager --output=json", "cat /etc/aiko/backend.env /etc/aiko/backend.json",
     ):  # fmt: skip
-        found = host.run(f"({place}) > /run/searched; grep --count --text --fixed-strings --file=/run/patterns /run/searched; rm /run/searched")
+        found = host.run(
+            f"({place}) > /run/searched; grep --count --text --fixed-strings --file=/run/patterns /run/searched; rm /run/searched"
+        )
         assert found.stdout.strip() == "0", place
     stranger = "runuser -u nobody -- grep -rlsF --file=/dev/stdin /etc /srv /run /var/lib /var/log /usr/local /tmp /dev/shm < /run/patterns"
     assert host.run(stranger).stdout == ""
@@ -196,7 +198,11 @@ def test_secrets_are_where_only_the_service_sees_them(host, secrets):
 def test_missing_secret_is_named_and_the_old_one_serves_on(host, get, secrets, converge):
     """`500` an hour after the deploy is what a missing variable usually looks like."""
     before = process(host)
-    known = {"POSTGRES_PASSWORD": secrets["postgresql_password"], "REDIS_PASSWORD": secrets["redis_password"], "SECRET_KEY": secrets["secret_key"]}
+    known = {
+        "POSTGRES_PASSWORD": secrets["postgresql_password"],
+        "REDIS_PASSWORD": secrets["redis_password"],
+        "SECRET_KEY": secrets["secret_key"],
+    }
     converge({"backend_secrets_default": known}).refused("JWT_SECRET_KEY", "python -m aiko.check")
     assert process(host) == before
     assert get("/health/ready")[0] == 200
@@ -218,7 +224,9 @@ def test_switch_loses_no_request(host, scenario, converge):
     host.check_output("echo kept > /var/lib/aiko/uploads/kept; rm -f /run/hammer.stop /run/slow.go")
     before = status(host)
     for name, arguments in (("hammer", ""), ("slow", "/run/slow.begun")):
-        host.check_output(f"systemd-run --quiet --unit={name} --property=StandardOutput=truncate:/run/{name}.out python3 /run/{name}.py {arguments}")
+        host.check_output(
+            f"systemd-run --quiet --unit={name} --property=StandardOutput=truncate:/run/{name}.out python3 /run/{name}.py {arguments}"
+        )
     eventually(lambda: host.file("/run/slow.begun").exists, "a slow request is under way")
     plays = []
     deploy = threading.Thread(target=lambda: plays.append(converge(OTHER)))

@@ -16,6 +16,12 @@ from scenario import eventually, exposure, unit_property
 UNITS = ["aiko-worker@*", "aiko-beat"]
 POOLS = ("default", "ai", "priority")
 SERVICES = [*(f"aiko-worker@{pool}.service" for pool in POOLS), "aiko-beat.service"]
+HEAD = """\
+import json, time
+from aiko.celery_app import celery
+def send(task, *arguments, q="default"):
+    return celery.send_task("aiko.tasks.probe." + task, arguments, queue=q)
+"""
 SCALED = {
     "celery_soft_time_limit": 4,
     "celery_time_limit": 6,
@@ -29,8 +35,7 @@ def app(host):
     """Run Python inside the application, as an operator can; returns the JSON it prints last."""
 
     def run(script: str):
-        head = "import json, time\nfrom aiko.celery_app import celery\nsend = lambda task, *a, q='default': celery.send_task('aiko.tasks.probe.' + task, a, queue=q)\n"
-        return json.loads(host.check_output("aiko-run python -c %s", head + textwrap.dedent(script)).splitlines()[-1])
+        return json.loads(host.check_output("aiko-run python -c %s", HEAD + textwrap.dedent(script)).splitlines()[-1])
 
     return run
 
@@ -63,7 +68,9 @@ def queue(host, text: str) -> str:
 def executed(host) -> float:
     """Echo tasks that the default pool has done; -1 while it does not answer."""
     done = host.run("python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:9541/metrics').read().decode())\"")
-    found = re.search(r'^celery_task_total\{queue="default",state="SUCCESS",task="aiko\.tasks\.probe\.echo"\} ([\d.e+]+)', done.stdout, re.M)
+    found = re.search(
+        r'^celery_task_total\{queue="default",state="SUCCESS",task="aiko\.tasks\.probe\.echo"\} ([\d.e+]+)', done.stdout, re.M
+    )
     return (float(found[1]) if found else 0) if done.rc == 0 else -1
 
 
@@ -133,7 +140,9 @@ def test_every_pool_serves_its_metrics(host, app, number, pool, queue):
     pattern = rf'^celery_task_total\{{queue="{queue}",state="SUCCESS",task="aiko\.tasks\.probe\.echo"\}} ([\d.e+]+)$'
 
     def count() -> float:
-        text = host.check_output(f"python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{9540 + number}/metrics').read().decode())\"")
+        text = host.check_output(
+            f"python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{9540 + number}/metrics').read().decode())\""
+        )
         assert "# TYPE celery_task_duration_seconds histogram" in text
         return float((re.search(pattern, text, re.M) or [0, 0])[1])
 
@@ -165,8 +174,15 @@ def test_secrets_are_not_shown(host, secrets):
     """Celery likes to print the URL of its broker."""
     host.check_output("for file in /etc/aiko/credentials/*; do cat $file; echo; done > /run/patterns; chmod 600 /run/patterns")
     assert set(host.check_output("cat /run/patterns").split()) == set(secrets.values())
-    for place in ("ps -e -ww -o args", "cat /proc/[0-9]*/environ 2>/dev/null", "systemctl show 'aiko-*'", "journalctl --no-pager --output=json"):
-        found = host.run(f"({place}) > /run/searched; grep --count --text --fixed-strings --file=/run/patterns /run/searched; rm /run/searched")
+    for place in (
+        "ps -e -ww -o args",
+        "cat /proc/[0-9]*/environ 2>/dev/null",
+        "systemctl show 'aiko-*'",
+        "journalctl --no-pager --output=json",
+    ):
+        found = host.run(
+            f"({place}) > /run/searched; grep --count --text --fixed-strings --file=/run/patterns /run/searched; rm /run/searched"
+        )
         assert found.stdout.strip() == "0", place
 
 
@@ -259,7 +275,9 @@ def test_two_beats_have_one_effect_and_hand_over(host, app, scaled):
     eventually(lambda: executed(host) >= 0, "the pool serves its metrics")
     host.check_output("systemd-run --quiet --unit=second-beat aiko-run celery --app=aiko.celery_app:celery beat --pidfile=")
     try:
-        eventually(lambda: "lock" in host.check_output("journalctl --no-pager --unit='run-*' --boot").lower(), "the second one waits for the lock")
+        eventually(
+            lambda: "lock" in host.check_output("journalctl --no-pager --unit='run-*' --boot").lower(), "the second one waits for the lock"
+        )
         begin, first = time.monotonic(), executed(host)
         eventually(lambda: executed(host) >= first + 8, "eight runs", 40)
         assert time.monotonic() - begin > 6, "twice as often as asked: both beats fire"

@@ -135,7 +135,9 @@ def test_upstream_learns_who_asks_and_how(client):
 def test_spoofed_address_does_not_pass(client):
     """A client that chooses its own address has a rate limit of its own for every request."""
     honest = client.get("/api/x").json["headers"]["x-forwarded-for"]
-    seen = client.get("/api/x", X_Forwarded_For="6.6.6.6", X_Real_IP="6.6.6.6", X_Forwarded_Proto="http", X_Forwarded_Host="evil.test").json["headers"]
+    seen = client.get(
+        "/api/x", X_Forwarded_For="6.6.6.6", X_Real_IP="6.6.6.6", X_Forwarded_Proto="http", X_Forwarded_Host="evil.test"
+    ).json["headers"]
     assert seen["x-forwarded-for"] == seen["x-real-ip"] == honest
     assert (seen["x-forwarded-proto"], seen["x-forwarded-host"]) == ("https", DOMAIN)
 
@@ -255,7 +257,9 @@ def test_plain_http_redirects_except_for_acme(host, client):
     """The authority that renews a certificate asks over plain http; everybody else is sent to https."""
     answer = client.get("/some/page?x=1", "http")
     assert (answer.status, answer.headers["location"]) == (301, f"https://{DOMAIN}/some/page?x=1")
-    host.check_output("mkdir -p /var/lib/aiko-acme/.well-known/acme-challenge; echo proof > /var/lib/aiko-acme/.well-known/acme-challenge/token")
+    host.check_output(
+        "mkdir -p /var/lib/aiko-acme/.well-known/acme-challenge; echo proof > /var/lib/aiko-acme/.well-known/acme-challenge/token"
+    )
     answer = client.get("/.well-known/acme-challenge/token", "http")
     assert (answer.status, answer.body) == (200, b"proof\n")
 
@@ -287,7 +291,9 @@ def test_headers_of_the_origin(client, converge):
     assert seed["referrer-policy"] == "no-referrer-when-downgrade"
     assert "content-security-policy" not in seed
     converge({}).succeeded()
-    assert {k: v for k, v in client.get("/").headers.items() if k in before and k != "date"} == {k: v for k, v in before.items() if k != "date"}
+    assert {k: v for k, v in client.get("/").headers.items() if k in before and k != "date"} == {
+        k: v for k, v in before.items() if k != "date"
+    }
 
 
 @pytest.mark.ledger("NX8")

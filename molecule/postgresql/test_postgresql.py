@@ -63,7 +63,10 @@ def test_other_major_over_existing_data_is_refused(admin, converge, major):
 def test_owner_can_work_and_no_more(admin, client):
     """An application that is broken into must not become the administrator of the database server."""
     assert admin(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{DATABASE}'") == OWNER
-    assert admin(f"SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = '{OWNER}'") == "f|f|f|f|f"
+    assert (
+        admin(f"SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = '{OWNER}'")
+        == "f|f|f|f|f"
+    )
     done = client("CREATE TABLE probe_rights (id int); INSERT INTO probe_rights VALUES (1); DROP TABLE probe_rights")
     assert done.rc == 0, done.stderr
     assert "permission denied" in client("COPY (SELECT 1) TO PROGRAM 'id'").stderr
@@ -75,7 +78,12 @@ def test_extensions_are_there_and_work(admin, client):
     """Only a superuser can create some of them, so migrations could not."""
     installed = set(admin("SELECT extname FROM pg_extension").split())
     assert {"uuid-ossp", "unaccent", "pg_trgm", "hstore", "pg_stat_statements"} <= installed
-    assert client("SELECT unaccent('Élève'), similarity('abc', 'abd') > 0, ('a=>1'::hstore)->'a', uuid_generate_v4() IS NOT NULL").stdout.strip() == "Eleve|t|1|t"
+    assert (
+        client(
+            "SELECT unaccent('Élève'), similarity('abc', 'abd') > 0, ('a=>1'::hstore)->'a', uuid_generate_v4() IS NOT NULL"
+        ).stdout.strip()
+        == "Eleve|t|1|t"
+    )
     assert int(client("SELECT count(*) FROM pg_stat_statements").stdout) >= 0
 
 

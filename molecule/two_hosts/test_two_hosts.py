@@ -28,7 +28,8 @@ def connect(app, options: str, host: str = "postgres"):
     script = (
         "import os, pathlib, psycopg2\n"
         "password = pathlib.Path(os.environ['CREDENTIALS_DIRECTORY'], 'POSTGRES_PASSWORD').read_text()\n"
-        f"c = psycopg2.connect(f'host={host} dbname=systeme_intelligent user=smart_user connect_timeout=5 password={{password}} {options}')\n"
+        f"where = 'host={host} dbname=systeme_intelligent user=smart_user connect_timeout=5 {options}'\n"
+        "c = psycopg2.connect(where, password=password)\n"
         "print(c.info.ssl_attribute('protocol'))\n"
     )
     return app.run("aiko-run python -c %s", script)
@@ -71,12 +72,11 @@ def test_application_checks_whom_it_talks_to(app, data):
 @pytest.mark.ledger("PG8")
 def test_strangers_are_not_even_asked_for_a_password(data, addresses, secrets):
     """The rules name the clients one by one; the right password from the wrong machine is a stolen one."""
-    command = f"PGPASSWORD={secrets['postgresql_password']} psql -XtA -h {addresses['two-data']} -U smart_user -d systeme_intelligent -c 'SELECT 1'"
-    done = data.run(command)
+    database = f"-h {addresses['two-data']} -U smart_user -d systeme_intelligent"
+    done = data.run(f"PGPASSWORD={secrets['postgresql_password']} psql -XtA {database} -c 'SELECT 1'")
     assert done.rc != 0 and "no pg_hba.conf entry" in done.stderr, done.stdout + done.stderr
-    rules = data.check_output(
-        "runuser -u postgres -- psql -XtA -c \"SELECT type, address, auth_method FROM pg_hba_file_rules WHERE address NOT IN ('127.0.0.1', '::1', 'all')\""
-    )
+    sql = "SELECT type, address, auth_method FROM pg_hba_file_rules WHERE address NOT IN ('127.0.0.1', '::1', 'all')"
+    rules = data.check_output("runuser -u postgres -- psql -XtA -c %s", sql)
     assert rules.splitlines() == [f"hostssl|{addresses['two-app']}|scram-sha-256"]
 
 
@@ -106,7 +106,10 @@ def test_each_host_has_only_what_it_runs(data, app):
 def test_data_host_may_die_and_come_back(scenario, app):
     """The application says that it cannot serve, and does so again by itself once it can."""
     scenario.lab("kill", "two-data")
-    script = "import http.client as h; c = h.HTTPConnection('127.0.0.1', 5000, timeout=20); c.request('GET', '%s'); print(c.getresponse().status)"
+    script = (
+        "import http.client as h; c = h.HTTPConnection('127.0.0.1', 5000, timeout=20); "
+        "c.request('GET', '%s'); print(c.getresponse().status)"
+    )
     eventually(lambda: app.run("python3 -c %s", script % "/health/ready").stdout.strip() == "503", "not ready", 40)
     assert app.check_output("python3 -c %s", script % "/health/live") == "200"
     scenario.lab("boot", "two-data")

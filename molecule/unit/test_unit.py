@@ -131,7 +131,9 @@ def test_service_that_does_not_start_is_an_error_with_its_journal(host, converge
     """The reason belongs into the message: whoever deploys should not have to log in to learn it."""
     unit = {"probe-bad.service": {"Service": {"Type": "notify", "ExecStart": "/bin/sh -c 'echo no database here; exit 3'"}}}
     converge({"unit_units": unit, "unit_states": [{"name": "probe-bad.service", "state": "started"}]}).refused("no database here")
-    host.run("systemctl stop probe-bad; systemctl reset-failed probe-bad; rm -f /etc/systemd/system/probe-bad.service; systemctl daemon-reload")
+    host.run(
+        "systemctl stop probe-bad; systemctl reset-failed probe-bad; rm -f /etc/systemd/system/probe-bad.service; systemctl daemon-reload"
+    )
 
 
 def test_stale_unit_goes(host, converge):

@@ -20,7 +20,11 @@ def double(number: int) -> int:
 
 @web.get("/ping")
 def ping():
-    return {"app": "notes", "colour": os.environ.get("NOTES_COLOUR"), "migrated": pathlib.Path(os.environ["UPLOAD_DIR"], "migrated").exists()}
+    return {
+        "app": "notes",
+        "colour": os.environ.get("NOTES_COLOUR"),
+        "migrated": pathlib.Path(os.environ["UPLOAD_DIR"], "migrated").exists(),
+    }
 
 
 @web.get("/double/<int:number>")

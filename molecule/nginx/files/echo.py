@@ -13,7 +13,9 @@ class Echo(http.server.BaseHTTPRequestHandler):
     def answer(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         status = 404 if self.path.endswith("/missing") else 200
-        body = json.dumps({"who": name, "path": self.path, "method": self.command, "headers": {k.lower(): v for k, v in self.headers.items()}}).encode()
+        body = json.dumps(
+            {"who": name, "path": self.path, "method": self.command, "headers": {k.lower(): v for k, v in self.headers.items()}}
+        ).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
