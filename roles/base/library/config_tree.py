@@ -348,7 +348,8 @@ def main() -> None:
     except OSError as error:
         tree.restore()
         module.fail_json(msg=f"{error}. The former files are in place.", exception=traceback.format_exc())
-    module.exit_json(changed=bool(tree.changed), paths=tree.changed, diff=tree.diffs)
+    # A task with `diff: false` means it: what a module returns is shown by a run with --diff all the same.
+    module.exit_json(changed=bool(tree.changed), paths=tree.changed, **({"diff": tree.diffs} if module._diff else {}))
 
 
 if __name__ == "__main__":
