@@ -72,7 +72,8 @@ def reason(module: AnsibleModule, certificate: str, key: str, domains: list[str]
     if openssl("x509", "-in", certificate, "-noout", "-pubkey")[1] != openssl("pkey", "-in", key, "-pubout")[1]:
         return "does not fit its key"
     _, text = openssl("x509", "-in", certificate, "-noout", "-ext", "subjectAltName")
-    present = {name.replace("IP Address:", "IP:").strip() for name in re.split(r"[,\n]", text) if ":" in name and "X509" not in name}
+    # OpenSSL has a spelling of its own for IPv6 addresses.
+    present = {alternative_name(name) for name in re.findall(r"(?:DNS|IP Address):([^,\s]+)", text)}
     if present != {alternative_name(domain) for domain in domains}:
         return "names other domains"
     if openssl("x509", "-in", certificate, "-noout", "-checkend", str(module.params["renew_days"] * 86400))[0] != 0:
