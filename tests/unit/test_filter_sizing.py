@@ -70,6 +70,17 @@ def test_a_spinning_disk_seeks_slowly():
     assert (ssd["random_page_cost"], ssd["effective_io_concurrency"]) == (1.1, 200)
 
 
+@pytest.mark.parametrize(("devices", "expected"), [
+    ({"sda": {"rotational": "1"}}, True), ({"sda": {"rotational": "0"}}, False), ({"nvme0n1": {"rotational": "0"}}, False),
+    # Virtual disks say 1 whatever lies behind them; and one fast disk among slow ones may be the database's.
+    ({"vda": {"rotational": "1"}}, False), ({"sda": {"rotational": "1"}, "sdb": {"rotational": "0"}}, False),
+    ({"sda": {"rotational": "1"}, "sr0": {"rotational": "1"}, "loop0": {"rotational": "0"}}, True), ({}, False), ({"sda": {}}, False),
+])
+def test_which_disks_spin(devices, expected):
+    """Taken for a spinning one, an SSD is read with sequential scans."""
+    assert sizing.rotational(devices) is expected
+
+
 @pytest.mark.parametrize("share", [0, -0.5, 1.01, 80])
 def test_a_share_that_is_none_is_refused(share):
     """80 is how somebody writes percent; 80 times the memory would be asked for."""
