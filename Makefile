@@ -24,7 +24,7 @@ $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	    { echo "make: PYTHON=$(PYTHON) is $$($(PYTHON) -V). Expected: Python 3.11, 3.12 or 3.13. Remedy: make PYTHON=/path/to/python3.13"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-	    { $(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y --no-install-recommends python3-venv; }
+	    { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3-venv; }
 	@echo "Installing the tool chain into $(VENV) (a minute on a slow line)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
