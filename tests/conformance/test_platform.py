@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from conftest import platform_address
+from tests.conformance.conftest import platform_address
 
 testinfra_hosts = ["ansible://all"]
 
