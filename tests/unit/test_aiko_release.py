@@ -182,11 +182,13 @@ def test_a_link_never_misses(tmp_path):
 
     reader = threading.Thread(target=look)
     reader.start()
-    for _ in range(500):
-        aiko_release.relink(link, "two")
-        aiko_release.relink(link, "one")
-    done.set()
-    reader.join()
+    try:
+        for _ in range(500):
+            aiko_release.relink(link, "two")
+            aiko_release.relink(link, "one")
+    finally:
+        done.set()
+        reader.join()
     assert seen <= {"one", "two"}
     assert os.readlink(link) == "one"
     assert not os.path.lexists(tmp_path / "current.new")

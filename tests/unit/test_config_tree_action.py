@@ -20,7 +20,7 @@ TEMPLATE = """\
 first {{ name }}
     {% endif %}
 {% endfor %}
-backslash \\n {{ path_like }}
+backslash \\n {{ path_like }}{{ '\\ttab' }}
 {% include 'part.j2' %}
 
 {{ instance }} for {{ template_destpath }}
@@ -107,7 +107,7 @@ def test_templates_render_as_ansibles_own_do(runs):
     place = runs["place"]
     lines = (place / "made/second.conf").read_text().splitlines()
     assert lines[:4] == ["#", "# Ansible managed: roles/demo/templates/etc/demo.conf.j2. Changes made here are lost.", "#", "first a"]
-    assert lines[4:] == ["backslash \\n C:\\new", "part of queue", f"queue for {place}/made/second.conf"]
+    assert lines[4:] == ["backslash \\n C:\\new\ttab", "part of queue", f"queue for {place}/made/second.conf"]
     assert (place / "made/demo.conf").read_text().splitlines()[5:] == ["part of cache", f"cache for {place}/made/demo.conf"]
 
 

@@ -120,7 +120,12 @@ def test_a_stopped_run_takes_its_suites_along(tmp_path, number):
     process = runner(tmp_path, waiting, GOOD)
     child = int((tmp_path / "started").read_text())
     process.send_signal(number)
-    out = process.communicate(timeout=30)[0]
+    try:
+        out = process.communicate(timeout=30)[0]
+    except subprocess.TimeoutExpired:
+        os.kill(child, signal.SIGKILL)
+        process.kill()
+        raise
     assert process.returncode == 1
     assert not out.splitlines()[-1].endswith(" 0 failed")
     with pytest.raises(ProcessLookupError):
