@@ -20,13 +20,14 @@ FACTS = {
 SHARED = {}
 for path in sorted((ROOT / "inventories/shared").glob("*.yml")):
     SHARED |= yaml.safe_load(path.read_text())
+PASSWORDS = {"postgresql_password": "0123456789abcdef" * 4, "redis_password": "fedcba9876543210" * 4}
 DISK = "1M-blocks  Avail\n    20000  15000\n"
 
 
 def variables(host: str = "one", facts: dict | None = None, **given) -> dict:
     """What hostvars has for a host, where it matters here."""
     return {**copy.deepcopy(SHARED), "inventory_hostname": host, "aiko_environment": "test", "aiko_domain": "aiko.example.com",
-            "aiko_address": "192.0.2.1", "ansible_facts": {**FACTS, **(facts or {})}, **given}
+            "aiko_address": "192.0.2.1", "ansible_facts": {**FACTS, **(facts or {})}, **PASSWORDS, **given}
 
 
 def groups(*hosts: str, **members) -> dict:
@@ -60,7 +61,7 @@ def test_the_shipped_inventories_have_no_errors(name):
     hostvars = {}
     for number, host in enumerate(inventory.get_hosts(), 1):
         raw = manager.get_vars(host=host, include_hostvars=False)
-        hostvars[host.name] = {**raw, "aiko_address": f"192.0.2.{number}", "ansible_facts": FACTS}
+        hostvars[host.name] = {**raw, **PASSWORDS, "aiko_address": f"192.0.2.{number}", "ansible_facts": FACTS}
     assert hostvars
     assert preflight.inventory_errors(among, SHARED["aiko_groups"], hostvars) == []
     assert [preflight.host_errors(one, DISK, among, KNOWN) for one in hostvars.values()] == [[]] * len(hostvars)
@@ -101,13 +102,28 @@ def test_each_error_is_said_once_with_host_variable_expectation_and_remedy(given
     assert complete(found[0])
 
 
+@pytest.mark.parametrize("password", ["", None, "sh0rt", "fifteen_letters", "a long pass phrase", "with@in-an-url-x",
+                                      "semi;colon-and-more", "x" * 16 + "\n"])
+@pytest.mark.parametrize("name", ["postgresql_password", "redis_password"])
+def test_passwords_that_would_not_survive_the_files_they_go_into(name, password):
+    """They stand in URLs and in redis.conf, where @, a blank or a quote means something. The message must not repeat them."""
+    found = errors(**{name: password})
+    assert len(found) == 1
+    assert f"one: {name} is empty, short or has a character that is not plain" in found[0]
+    assert complete(found[0])
+    assert not password or password not in found[0]
+    assert errors(**{name: "Plain-enough_for.all~16"}) == []
+    elsewhere = groups("two", "one", postgresql=["two"], redis=["two"])
+    assert errors(among=elsewhere, **{name: password}) == [], "asked where the service runs"
+
+
 def test_errors_of_a_host_come_together():
     """One run shows all of them; finding them one after the other takes a run each."""
     assert len(errors(aiko_domain="x", aiko_runtime="container", redis_maxmemry=1, facts={"memtotal_mb": 100})) == 4
 
 
 @pytest.mark.parametrize("name", [
-    "redis_password", "ansible_user", "my_variable", "__redis_private", "basement", "unit", "certificates_list",
+    "redis_cache_policy", "ansible_user", "my_variable", "__redis_private", "basement", "unit", "certificates_list",
 ])
 def test_names_that_are_documented_or_not_ours_pass(name):
     """Operators have variables of their own."""
