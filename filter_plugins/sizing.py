@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible.errors import AnsibleFilterError
-
-FACTORS = {"": 1, "b": 1, "k": 2**10, "kb": 2**10, "m": 2**20, "mb": 2**20, "g": 2**30, "gb": 2**30, "t": 2**40, "tb": 2**40}
-
-
-def to_bytes(size: str | int) -> int:
-    """Bytes of ``256MB``, ``1g``, ``4096``; units are powers of 1024, as PostgreSQL and Redis ("mb") count.
-
-    Raises:
-        AnsibleFilterError: not a size.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", str(size))
-    if not match or match[2].lower() not in FACTORS:
-        raise AnsibleFilterError(f"'{size}' is not a size; expected a number with kB, MB, GB or TB, for example 256MB")
-    return int(float(match[1]) * FACTORS[match[2].lower()])
 
 
 def postgresql_sizes(memory_mb: int, rotational: bool = False, share: float = 1.0) -> dict:
@@ -66,21 +50,10 @@ def gunicorn_workers(workers: int | str, cores: int) -> int:
     return 2 * int(cores) + 1 if workers == "auto" else int(workers)
 
 
-def connections(sources: list[dict]) -> int:
-    """Database connections that the platform may open at once.
-
-    Args:
-        sources: each ``{"name": text, "processes": int, "per_process": int, "hosts": int}``.
-    """
-    return sum(s["processes"] * s["per_process"] * s["hosts"] for s in sources)
-
-
 class FilterModule:
     def filters(self) -> dict:
         return {
-            "to_bytes": to_bytes,
             "postgresql_sizes": postgresql_sizes,
             "rotational": rotational,
             "gunicorn_workers": gunicorn_workers,
-            "connections": connections,
         }

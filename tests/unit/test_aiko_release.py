@@ -164,6 +164,14 @@ def test_prune_takes_the_mark_away_before_the_rest(backend, root, monkeypatch):
     assert backend.releases() == ["c", "b"]
 
 
+def test_prune_removes_what_was_given_up_half_way(backend, root):
+    """A build that was killed leaves a whole environment behind; nobody else knows of it."""
+    (root / "releases" / "half").mkdir()
+    backend.prune()
+    assert not (root / "releases" / "half").exists()
+    assert backend.releases()
+
+
 def test_a_link_never_misses(tmp_path):
     """Services start from `current` at any moment: a reader that looks all the time must always find it."""
     for name in ("one", "two"):

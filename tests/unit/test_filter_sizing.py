@@ -8,22 +8,6 @@ from tests.unit.support import load
 sizing = load("filter_plugins/sizing.py")
 
 
-@pytest.mark.parametrize(("size", "expected"), [
-    ("256MB", 256 * 2**20), ("256mb", 256 * 2**20), ("1g", 2**30), ("1G", 2**30), ("1.5GB", 3 * 2**29), ("4kB", 4096), ("8k", 8192),
-    ("2TB", 2**41), ("100b", 100), (4096, 4096), ("0", 0), (" 64 MB ", 64 * 2**20),
-])
-def test_sizes(size, expected):
-    """Operators write sizes as PostgreSQL, as Redis and as bytes; all must mean the same."""
-    assert sizing.to_bytes(size) == expected
-
-
-@pytest.mark.parametrize("size", ["", "MB", "-1MB", "1,5GB", "256 MiB", "1e9", "12MB34", "auto", None, True])
-def test_what_is_no_size_is_refused_with_an_example(size):
-    """A wrong guess would set a limit a thousand times off."""
-    with pytest.raises(AnsibleFilterError, match=r"is not a size; expected .* for example 256MB"):
-        sizing.to_bytes(size)
-
-
 @pytest.mark.parametrize(("memory", "expected"), [
     (512, {"shared_buffers": "128MB", "effective_cache_size": "384MB", "work_mem": "4MB", "maintenance_work_mem": "64MB"}),
     (2048, {"shared_buffers": "512MB", "effective_cache_size": "1536MB", "work_mem": "4MB", "maintenance_work_mem": "128MB"}),
@@ -94,12 +78,3 @@ def test_workers_by_number_or_by_cores():
     assert sizing.gunicorn_workers("auto", 2) == 5
     with pytest.raises(ValueError, match="many"):
         sizing.gunicorn_workers("many", 2)
-
-
-def test_connections_add_up():
-    """Pools multiply by processes and hosts; forgetting one factor exhausts PostgreSQL under load only."""
-    assert sizing.connections([
-        {"name": "backend", "processes": 5, "per_process": 4, "hosts": 2},
-        {"name": "workers", "processes": 9, "per_process": 2, "hosts": 1},
-    ]) == 58
-    assert sizing.connections([]) == 0

@@ -87,7 +87,9 @@ def make(module: AnsibleModule, certificate: str, key: str, domains: list[str]) 
         new_key, new_certificate = os.path.join(scratch, "key"), os.path.join(scratch, "crt")
         names = ",".join(alternative_name(domain) for domain in domains)
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-sha256"]
-        command += ["-keyout", new_key, "-out", new_certificate, "-days", str(module.params["days"]), "-subj", f"/CN={domains[0]}"]
+        command += ["-keyout", new_key, "-out", new_certificate, "-days", str(module.params["days"])]
+        # Clients go by the alternative names; a common name has 64 characters at most (RFC 5280, appendix A.1).
+        command += ["-subj", f"/CN={domains[0][:64]}"]
         command += ["-addext", f"subjectAltName={names}", "-addext", "basicConstraints=critical,CA:FALSE"]
         # No keyUsage: clients trust this certificate as its own issuer, and RFC 5280 has no usage that says
         # both "not an authority" and "signs itself".
