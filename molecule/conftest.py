@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pathlib
 
 import pytest
 from scenario import Play, Scenario
-
-# The ledger's plugin prints which rows passed. The scenarios also run where it is not there.
-pytest_plugins = ["tests.ledger"] if importlib.util.find_spec("tests.ledger") else []
 
 
 @pytest.fixture(scope="session")
