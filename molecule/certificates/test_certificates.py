@@ -117,7 +117,7 @@ def test_key_and_certificate_of_a_killed_run_are_made_to_fit(host, converge):
 def test_unfit_certificate_of_the_operator_is_refused(host, converge, own, fault, message):
     """Found here it is a sentence on a screen; found by nginx it is an outage."""
     serial = field(host, "site", "serial")
-    converge({"certificates_source": "files", "certificates_list": [own(**fault)]}).refused("certificates_list entry 'site'", message)
+    converge({"certificates_list": [own(**fault)]}).refused("certificates_list entry 'site'", message)
     assert field(host, "site", "serial") == serial
     assert fits(host, "site")
 
@@ -125,14 +125,14 @@ def test_unfit_certificate_of_the_operator_is_refused(host, converge, own, fault
 def test_missing_file_of_the_operator_is_named(converge, own):
     """The path in the message is what the operator mistyped."""
     entry = {**own(), "key_file": "~/nowhere/site.key"}
-    converge({"certificates_source": "files", "certificates_list": [entry]}).refused("~/nowhere/site.key does not exist on the controller")
+    converge({"certificates_list": [entry]}).refused("~/nowhere/site.key does not exist on the controller")
 
 
 @pytest.mark.ledger("NX6", "SY3")
 def test_own_certificate_is_installed_and_its_key_never_shown(host, converge, own):
     """The key must not end up in a terminal's scrollback or in a pipeline's log."""
     entry = own(domains=("www.aiko.test", "*.test"))
-    play = converge({"certificates_source": "files", "certificates_list": [entry]}, "--diff", "-vvv").succeeded()
+    play = converge({"certificates_list": [entry]}, "--diff", "-vvv").succeeded()
     assert names(host, "site") == {"DNS:www.aiko.test", "DNS:*.test"}
     assert fits(host, "site")
     assert host.file(f"{TLS}/site.key").mode == 0o600
