@@ -152,13 +152,31 @@ def _address(variables: dict, groups: dict) -> list[str]:
         return []
     address = variables.get("aiko_address")
     try:
-        usable = not ipaddress.ip_address(str(address)).is_loopback
+        usable = not ipaddress.IPv4Address(str(address)).is_loopback
     except ValueError:
         usable = False
     if usable:
         return []
-    return [f"aiko_address is '{address}'. Expected: the IP address by which the platform's other hosts reach this one. "
+    return [f"aiko_address is '{address}'. Expected: the IPv4 address by which the platform's other hosts reach this one. "
             "Remedy: set aiko_address for this host"]
+
+
+def address_errors(hostvars: dict, groups: dict) -> list[str]:
+    """Addresses of all hosts of the platform, also of those that this run leaves out: the others are configured with them."""
+    hosts = sorted({host for name in DISK_MB for host in groups.get(name, [])})
+    if len(hosts) < 2:
+        return []
+    errors, seen = [], {}
+    for host in hosts:
+        address = str(hostvars[host].get("aiko_address") or "")
+        if not address:
+            errors.append(f"{host}: aiko_address is not known, because this run leaves the host out. Expected: an address of every host, "
+                          "which the others are configured with. Remedy: run without --limit, or set aiko_address for it in the inventory")
+        elif address in seen:
+            errors.append(f"{host}: aiko_address is {address}, as is that of {seen[address]}. Expected: an address of its own. "
+                          "Remedy: set aiko_address for each host")
+        seen.setdefault(address, host)
+    return errors
 
 
 def _memory(variables: dict, member: set[str]) -> list[str]:
@@ -257,5 +275,6 @@ class FilterModule:
             "inventory_errors": inventory_errors,
             "host_errors": host_errors,
             "pool_errors": pool_errors,
+            "address_errors": address_errors,
             "documented_variables": documented_variables,
         }

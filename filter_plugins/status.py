@@ -10,6 +10,9 @@ PASSING = ("aiko-backend-check@",)
 
 def _units(variables: dict) -> list[dict]:
     rows = json.loads(variables["__status_units"]["stdout"] or "[]")
+    if variables.get("redis_layout") == "single":
+        # Named by the workers' order of starting, and loaded by systemd for that reason alone.
+        rows = [row for row in rows if row["unit"] != "redis-server@queue.service"]
     return [row for row in rows if not row["unit"].startswith(PASSING) and row["load"] != "not-found"]
 
 

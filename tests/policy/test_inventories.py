@@ -17,6 +17,8 @@ PLATFORM = {
     "aiko_backend_clients",
     "aiko_database_clients",
     "aiko_domain",
+    "aiko_certificate_file",
+    "aiko_certificate_key_file",
     "aiko_environment",
     "aiko_groups",
     "aiko_redis_clients",

@@ -45,7 +45,7 @@ def backend(root, systemd):
     """The program's view of a host on which slot blue has served for 100 seconds."""
     systemd.unit(BLUE, age=100, UnitFileState="enabled")
     systemd.unit(GREEN)
-    systemd.unit("aiko-backend.socket")
+    systemd.unit("aiko-backend.socket", age=100)
     return aiko_release.Backend({
         "root": str(root), "service": "aiko-backend", "keep": 2, "watch": [str(root / "backend.env"), str(root / "missing")],
         "check": [], "migrate": [], "start_timeout": 2, "health_path": "/health/ready",
@@ -78,6 +78,12 @@ def test_nothing_serves(backend, systemd):
     """A first deployment, or a backend that has failed."""
     systemd.unit(BLUE, ActiveState="failed", UnitFileState="enabled")
     assert backend.reason("b") == "nothing serves"
+
+
+def test_a_socket_that_does_not_listen_is_a_reason(backend, systemd):
+    """The slots serve on with what they inherited, until the first restart: nobody else would notice in time."""
+    systemd.unit("aiko-backend.socket", ActiveState="inactive")
+    assert backend.reason("b") == "the socket does not listen"
 
 
 @pytest.mark.parametrize("break_it", [
@@ -166,9 +172,12 @@ def test_prune_takes_the_mark_away_before_the_rest(backend, root, monkeypatch):
 
 def test_prune_removes_what_was_given_up_half_way(backend, root):
     """A build that was killed leaves a whole environment behind; nobody else knows of it."""
-    (root / "releases" / "half").mkdir()
+    for name, age in (("half", 7200), ("building", 5)):
+        (root / "releases" / name).mkdir()
+        os.utime(root / "releases" / name, (time.time() - age,) * 2)
     backend.prune()
     assert not (root / "releases" / "half").exists()
+    assert (root / "releases" / "building").exists(), "somebody may be building it at this moment"
     assert backend.releases()
 
 

@@ -38,13 +38,22 @@ def _sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def _make(folder: Path) -> None:
+    """Make a directory that the group may write to as well: the nightly sweep runs as the workers' user."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return
+    folder.chmod(folder.stat().st_mode | 0o070)
+
+
 def receive(stream: BinaryIO, limit: int) -> tuple[Path, int, str]:
     """Write `stream` to a temporary file and return its path, its size in bytes and its SHA-256.
 
     Raises TooLarge beyond `limit` bytes, and OSError; in both cases nothing is left behind.
     """
     folder = root() / INCOMING
-    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    _make(folder)
     path, size, digest = folder / uuid.uuid4().hex, 0, hashlib.sha256()
     try:
         with path.open("xb") as file:
@@ -66,7 +75,7 @@ def keep(temporary: Path, document_id: UUID) -> None:
     """Move a received file to its place; after return it survives a power cut. Raises OSError."""
     target = path_of(document_id)
     fresh = not target.parent.exists()
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    _make(target.parent)
     os.replace(temporary, target)
     _sync_directory(target.parent)
     if fresh:

@@ -3,6 +3,7 @@
 from logging.config import fileConfig
 
 from alembic import context
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from aiko.config import current
@@ -24,7 +25,18 @@ def online() -> None:
             # A lock of the transaction, not of the session: it also works through a transaction-pooling PgBouncer,
             # and it cannot outlive a killed migration.
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            context.run_migrations()
+            if not newer_than_this_release(context.get_context().get_current_heads()):
+                context.run_migrations()
+
+
+def newer_than_this_release(heads: tuple[str, ...]) -> bool:
+    """Whether a later release has been here. Migrations stay usable by the release before them, so that going back to
+    it is possible, and it has nothing to migrate; health asks by the same rule."""
+    known = {script.revision for script in ScriptDirectory.from_config(context.config).walk_revisions()}
+    unknown = [head for head in heads if head not in known]
+    if unknown:
+        print(f"the database is at {', '.join(unknown)}, which a later release made: nothing to migrate")
+    return bool(unknown)
 
 
 def offline() -> None:

@@ -18,6 +18,11 @@ options:
     type: list
     elements: str
     default: [tests, node_modules, __pycache__, "*.pyc", ".*", "requirements-test.*", "*.md"]
+  salt:
+    description: What else makes a release another one, for example the Python it is built for.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -48,7 +53,7 @@ class LookupModule(LookupBase):
     def _tree(self, root: pathlib.Path) -> dict:
         if not root.is_dir():
             raise AnsibleLookupError(f"{root} is not a directory; expected the source of the application on the controller")
-        digest, files = hashlib.sha256(), []
+        digest, files = hashlib.sha256("\0".join(self.get_option("salt")).encode()), []
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root)
             if not path.is_file() or any(self._excluded(part) for part in relative.parts):

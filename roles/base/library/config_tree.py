@@ -41,6 +41,11 @@ options:
     type: list
     elements: path
     default: []
+  purge:
+    description: Directories in which every file that C(files) does not name is removed; their directories stay.
+    type: list
+    elements: path
+    default: []
   validate:
     description: Command that must succeed with the whole tree in place.
     type: str
@@ -208,6 +213,12 @@ class Tree:
         self.remember(path)
         relink(path, target)
 
+    def strangers(self, directories: list[str]) -> list[str]:
+        """Files in the directories that nobody asked for."""
+        wanted = {entry["path"] for entry in self.module.params["files"]}
+        paths = [entry.path for place in directories if os.path.isdir(place) for entry in os.scandir(place)]
+        return sorted(path for path in paths if path not in wanted and (os.path.islink(path) or not os.path.isdir(path)))
+
     def remove(self, path: str) -> None:
         if not os.path.lexists(path):
             return
@@ -316,12 +327,15 @@ def relink(path: str, target: str) -> None:
 
 
 def main() -> None:
+    # Directories made on the way, and what services read in them, must not depend on root's habits.
+    os.umask(0o022)
     module = QuietModule(
         argument_spec={
             "directories": {"type": "list", "elements": "dict", "default": []},
             "files": {"type": "list", "elements": "dict", "default": []},
             "links": {"type": "list", "elements": "dict", "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
+            "purge": {"type": "list", "elements": "path", "default": []},
             "validate": {"type": "str"},
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
@@ -337,7 +351,7 @@ def main() -> None:
             tree.file(entry["path"], entry)
         for entry in module.params["links"]:
             tree.link(entry["path"], entry["target"])
-        for path in module.params["absent"]:
+        for path in module.params["absent"] + tree.strangers(module.params["purge"]):
             tree.remove(path)
         # Also where nothing changed: an earlier run may have been killed before it came to this.
         if module.params["validate"] and not tree.check:

@@ -63,6 +63,7 @@ PROPERTIES = (
     "LoadState",
     "LoadError",
     "ActiveState",
+    "SubState",
     "UnitFileState",
     "NeedDaemonReload",
     "FragmentPath",
@@ -172,6 +173,9 @@ class Units:
             return None
         if not active:
             return "start"
+        if self.state[name].get("SubState") == "auto-restart":
+            # It fails again and again; seen from outside that is "activating". Starting it now says why.
+            return "restart"
         if newer_than(self.started(name), [*wanted.get("restart_on", []), *self.own_files(name)]):
             return "restart"
         if newer_than(max(self.started(name), stamp(name)), wanted.get("reload_on", [])):

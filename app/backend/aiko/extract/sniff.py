@@ -65,7 +65,8 @@ def _in_child(kind: str, path: Path) -> Extracted:
     """Run the parser for `kind` in a process with a hard limit on time and memory; parsers may be attacked."""
     command = [sys.executable, "-I", str(Path(__file__).with_name("child.py")), kind, str(path)]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=CHILD_SECONDS, check=False)  # noqa: S603
+        # Of the environment, which carries passwords, the parser gets nothing.
+        done = subprocess.run(command, capture_output=True, timeout=CHILD_SECONDS, check=False, env={})  # noqa: S603
         answer = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         raise Refused(
