@@ -57,7 +57,7 @@ unit: setup ## Tests that need no deployed host, and the application's own
 molecule: setup ## One role's tests: make molecule ROLE=redis [DIST=bookworm]
 	@test -n "$(ROLE)" || { echo "make: ROLE is not set. Expected: the name of a scenario below molecule/. Remedy: make molecule ROLE=redis"; exit 1; }
 	@$(LAB) setup
-	AIKO_DIST=$(DIST) molecule -c molecule/_shared/base.yml test -s $(ROLE)
+	@molecule/run $(ROLE)$(if $(filter bookworm,$(DIST)),:bookworm)
 
 bench: setup ## Figures: boot, converges, and one package transaction as the floor
 	@$(LAB) setup

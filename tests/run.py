@@ -25,10 +25,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ARTEFACTS = ROOT / "artefacts"
 PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=5"]
-MOLECULE = ["molecule", "-c", "molecule/_shared/base.yml", "test", "--scenario-name"]
+MOLECULE = [sys.executable, "molecule/run"]
 # Suites that share nothing; two at a time keep two cores busy while the other waits for the network.
-# Where the two Debian releases differ most: the packages, and what systemd knows.
-BOTH = ("base", "unit", "postgresql", "redis", "nginx")
 LANES = int(os.environ.get("AIKO_TEST_LANES", "2"))
 
 
@@ -38,7 +36,6 @@ class Suite:
 
     name: str
     command: list[str]
-    env: dict[str, str] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     passed: int = 0
     failed: int = 0
@@ -47,21 +44,21 @@ class Suite:
 
 def suites() -> list[Suite]:
     """All suites, the longest first, so that no lane is left alone with one at the end."""
-    found = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-    if not found:
-        raise SystemExit("tests/run.py: no Molecule scenario was found; an empty test run is a failed one")
-    whole = [name for name in found if name.startswith(("site", "two_hosts"))]
-    scenarios = [Suite(f"molecule-{name}", [*MOLECULE, name]) for name in [*whole, *(n for n in found if n not in whole)]]
-    bookworm = [
-        Suite(f"molecule-{name}-bookworm", [*MOLECULE, name], {"AIKO_DIST": "bookworm"})
-        for name in BOTH if name in found
-    ]
+    listed = subprocess.run([*MOLECULE, "--list"], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = listed.stdout.split()
+    if listed.returncode or not found:
+        raise SystemExit(f"tests/run.py: no Molecule scenario was found; an empty test run is a failed one. {listed.stderr}")
+    # Both releases of one scenario in one suite: they share its directory, so they must not run at the same time.
+    releases: dict[str, list[str]] = {}
+    for name in found:
+        releases.setdefault(name.partition(":")[0], []).append(name)
+    order = sorted(releases, key=lambda name: (not name.startswith(("site", "two_hosts", "celery", "backend")), name))
+    scenarios = [Suite(f"molecule-{name}", [*MOLECULE, *releases[name]]) for name in order]
     return [
         Suite("lint", ["tests/lint"]),
         Suite("policy", [*PYTEST, "tests/policy"]),
         Suite("unit", [*PYTEST, "tests/unit"]),
         *scenarios,
-        *bookworm,
         Suite("app", ["tests/app"]),
         # Boots and kills many hosts; beside others, its own lab keeps them apart.
         Suite("lab", [*PYTEST, "tests/lab/test_lab_hosts.py"]),
@@ -76,7 +73,7 @@ class Runner:
         self.stopped = False
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="aiko-test-"))
 
-    def environment(self, suite: Suite) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return {
             **os.environ,
             "AIKO_LAB_OWNER": str(os.getpid()),
@@ -86,8 +83,6 @@ class Runner:
             "ANSIBLE_FORCE_COLOR": "0",
             "PY_COLORS": "0",
             "NO_COLOR": "1",
-            "MOLECULE_COMMAND_BORDERS": "false",
-            **suite.env,
         }
 
     def run(self, suite: Suite) -> None:
@@ -98,7 +93,7 @@ class Runner:
                 if self.stopped:
                     return
                 process = subprocess.Popen(  # noqa: S603 - commands of this file
-                    suite.command, cwd=ROOT, env=self.environment(suite), stdin=subprocess.DEVNULL,
+                    suite.command, cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL,
                     stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
                 )
                 self.running.add(process)
