@@ -97,6 +97,9 @@ class Runner:
                     stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
                 )
                 self.running.add(process)
+            if self.stopped:
+                # The signal came between the start and the note of it.
+                self.stop()
             code = process.wait()
             self.running.discard(process)
         suite.seconds = time.monotonic() - begin
