@@ -13,6 +13,9 @@ from uuid import UUID
 from aiko.config import current
 
 INCOMING = ".incoming"
+# The group may write too: the nightly sweep runs as the workers' user. (A chmod afterwards would not do: the services
+# may not touch a directory's set-group-id bit.)
+SHARED = 0o770
 
 
 class TooLarge(Exception):
@@ -38,22 +41,13 @@ def _sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def _make(folder: Path) -> None:
-    """Make a directory that the group may write to as well: the nightly sweep runs as the workers' user."""
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        return
-    folder.chmod(folder.stat().st_mode | 0o070)
-
-
 def receive(stream: BinaryIO, limit: int) -> tuple[Path, int, str]:
     """Write `stream` to a temporary file and return its path, its size in bytes and its SHA-256.
 
     Raises TooLarge beyond `limit` bytes, and OSError; in both cases nothing is left behind.
     """
     folder = root() / INCOMING
-    _make(folder)
+    folder.mkdir(parents=True, exist_ok=True, mode=SHARED)
     path, size, digest = folder / uuid.uuid4().hex, 0, hashlib.sha256()
     try:
         with path.open("xb") as file:
@@ -75,7 +69,7 @@ def keep(temporary: Path, document_id: UUID) -> None:
     """Move a received file to its place; after return it survives a power cut. Raises OSError."""
     target = path_of(document_id)
     fresh = not target.parent.exists()
-    _make(target.parent)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=SHARED)
     os.replace(temporary, target)
     _sync_directory(target.parent)
     if fresh:
