@@ -1,5 +1,7 @@
 """The postgresql role: one database, its owner, who may connect, and data that stays."""
 
+import re
+
 import pytest
 from scenario import eventually, unit_property
 
@@ -54,7 +56,7 @@ def test_other_major_over_existing_data_is_refused(admin, converge, major):
     before = started(admin)
     other = str(int(major) - 1)
     converge({"postgresql_version": other}).refused(
-        f"postgresql_version asks for {other}", f"data of PostgreSQL {major}", "pg_upgradecluster", "Nothing was changed"
+        f"postgresql_version asks for {other}", f"data of PostgreSQL {major}", "pg_upgradecluster"
     )
     assert started(admin) == before
 
@@ -69,8 +71,9 @@ def test_owner_can_work_and_no_more(admin, client):
     )
     done = client("CREATE TABLE probe_rights (id int); INSERT INTO probe_rights VALUES (1); DROP TABLE probe_rights")
     assert done.rc == 0, done.stderr
-    assert "permission denied" in client("COPY (SELECT 1) TO PROGRAM 'id'").stderr
-    assert "permission denied" in client("CREATE ROLE intruder SUPERUSER").stderr
+    # PostgreSQL 15 and 17 say the same thing in other words.
+    assert re.search("permission denied|must be superuser", client("COPY (SELECT 1) TO PROGRAM 'id'").stderr)
+    assert re.search("permission denied|must be superuser", client("CREATE ROLE intruder SUPERUSER").stderr)
 
 
 @pytest.mark.ledger("PG3")
