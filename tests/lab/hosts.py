@@ -87,16 +87,31 @@ def check_bind(bind: str) -> str:
 
 @contextlib.contextmanager
 def _quiet_lab(settings: Settings, names: list[str]):
-    """Hold the lab's lock at a moment when none of these hosts is just going away; that takes the lock itself."""
+    """Hold the lab's lock at a moment when none of these hosts is just coming or going; that takes the lock itself."""
     end = time.monotonic() + STOP_TIMEOUT
     while True:
         with FileLock(settings.lock):
-            if all((read(settings, name) or {}).get("status") != "stopping" for name in names):
+            if not any(_in_between(settings, name) for name in names):
                 yield
                 return
         if time.monotonic() > end:
-            raise LabError("a former host of that name does not go away")
+            raise LabError("a former host of that name does not come or go")
         time.sleep(0.05)
+
+
+def _in_between(settings: Settings, name: str) -> bool:
+    """Whether a host is going away, or was ordered by a call that was killed and has a supervisor that has not reported yet."""
+    found = read(settings, name)
+    if found:
+        return found["status"] == "stopping"
+    directory = settings.hosts / name
+    if not directory.is_dir():
+        return False
+    lock = FileLock(directory / "lock")
+    if lock.acquire(wait=False):
+        lock.release()
+        return False
+    return True
 
 
 def _lease(settings: Settings, name: str, number: int | None) -> str:

@@ -92,6 +92,7 @@ def test_private_variables_of_the_inventory_are_used():
     assert not [name for name in private if len(re.findall(rf"\b{name}\b", text)) < 2]
 
 
+@pytest.mark.ledger("SY6")
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_every_environment_has_every_group(environment):
     """Roles ask the groups who runs what; a group that is missing in production only is found in production only."""
@@ -99,6 +100,7 @@ def test_every_environment_has_every_group(environment):
     assert groups == set(load(ROOT / "inventories/shared/topology.yml")["aiko_groups"])
 
 
+@pytest.mark.ledger("SY6")
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_environments_share_their_wiring_by_link(environment):
     """A copy would drift; what staging proves must be what production gets. Ansible reads a directory in the
@@ -110,6 +112,7 @@ def test_environments_share_their_wiring_by_link(environment):
     assert own
 
 
+@pytest.mark.ledger("SY6")
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_environments_say_which_one_they_are(environment):
     """A copied file that still says `staging` would sign production's alerts and secrets with it."""
