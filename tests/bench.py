@@ -70,7 +70,7 @@ def main() -> None:
             lab("down", HOST, FLOOR)
     print(f"\nfirst converge / floor: {first / floor:.1f}\nsecond converge / first: {second / first:.2f}\n")
     print("The dearest tasks of the first converge:")
-    for line in re.findall(r"^.* -{3,} +[\d.]+s$", out, re.MULTILINE)[:10]:
+    for line in re.findall(r"^.* -{2,} +[\d.]+s$", out, re.MULTILINE)[:10]:
         print(f"  {line}")
 
 
