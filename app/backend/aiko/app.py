@@ -77,11 +77,11 @@ def create_app() -> Flask:
             )
         return response
 
-    from aiko.api import attempts, auth, documents, health, metrics, quizzes, tasks
+    from aiko.api import attempts, auth, documents, health, metrics, overview, quizzes, status, tasks
     from aiko.metrics import web
 
     errors.register(app)
-    for module in (auth, documents, quizzes, attempts, tasks, health, metrics):
+    for module in (auth, documents, quizzes, attempts, overview, tasks, status, health, metrics):
         app.register_blueprint(module.blueprint)
     openapi.mount(app)
     web.instrument(app)

@@ -17,13 +17,17 @@ from flask import request
 from limits import RateLimitItem, parse
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
+from sqlalchemy import select, text
 
+from aiko import db, deadline
 from aiko.config import current
 from aiko.errors import Problem
+from aiko.models import User
 from aiko.stores import client
 
 ALGORITHM = "HS256"
 ISSUER = "aiko"
+ROLE_SECONDS = 3.0
 log = logging.getLogger(__name__)
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 UNAUTHENTICATED = {"WWW-Authenticate": "Bearer"}
@@ -88,6 +92,40 @@ def authenticate() -> UUID:
     if user_id is None or user_id != claims["sub"]:
         raise Problem(401, "the session has ended; log in again", UNAUTHENTICATED)
     return UUID(user_id)
+
+
+def _role_key(user_id: UUID) -> str:
+    return f"session:role:{user_id}"
+
+
+def _role(user_id: UUID) -> str | None:
+    with db.probe_engine().connect() as connection:
+        connection.execute(text(f"SET LOCAL statement_timeout = {db.PROBE_SECONDS * 1000}"))
+        return connection.scalar(select(User.role).where(User.id == user_id))
+
+
+def require(user_id: UUID, role: str) -> None:
+    """Return when the account has `role` at this moment; a change takes effect in sessions that are open.
+
+    While the database does not answer, the role it last told within the life of a session counts: that is when an
+    operator needs the status most. Raises Problem 403 for another role, 503 when nothing is known, RedisError.
+    """
+    key, sessions = _role_key(user_id), client("SESSION_REDIS_URL")
+    found = deadline.gather({f"role {user_id}": lambda: _role(user_id)}, ROLE_SECONDS)[f"role {user_id}"]
+    if isinstance(found, Exception):
+        log.warning("the database tells no roles: %s", type(found).__name__)
+        found = sessions.get(key)
+        if found is None:
+            raise Problem(503, "the database does not answer; try again in a moment", {"Retry-After": "5"})
+    elif found is not None:
+        sessions.set(key, found, ex=current().SESSION_TTL)
+    if found != role:
+        raise Problem(403, f"this is for accounts with the role {role}")
+
+
+def forget_role(user_id: UUID) -> None:
+    """Make `require` ask the database for the role of an account. Raises RedisError."""
+    client("SESSION_REDIS_URL").delete(_role_key(user_id))
 
 
 def close_session() -> None:

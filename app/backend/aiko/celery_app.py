@@ -71,6 +71,9 @@ def settings(config: Config) -> dict[str, Any]:
                 "task": "aiko.tasks.maintenance.create_partitions",
                 "schedule": crontab(hour=1, minute=30),
             },
+            # The others are so rare that a beat which died would look like one that has nothing to do. Nobody needs
+            # an old one, so those that waited for longer than until the next are dropped by the workers.
+            "heartbeat": {"task": "aiko.tasks.maintenance.heartbeat", "schedule": 60.0, "options": {"expires": 60}},
         },
     }
 
@@ -83,6 +86,21 @@ for _name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
 
 celery = Celery("aiko", task_cls="aiko.tasks.base:AikoTask", include=list(TASK_MODULES))
 celery.conf.update(settings(current()))
+
+
+@signals.worker_init.connect
+def _worker_gives_signs_of_life(**_: Any) -> None:
+    from aiko.heartbeat import Heartbeat
+
+    celery.steps["consumer"].add(Heartbeat)
+
+
+@signals.beat_init.connect
+def _beat_gives_signs_of_life(**_: Any) -> None:
+    from aiko.heartbeat import beat_sent
+
+    # Only in the process that is beat: elsewhere it is requests that send tasks.
+    signals.after_task_publish.connect(beat_sent, weak=False)
 
 
 @signals.setup_logging.connect

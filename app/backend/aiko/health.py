@@ -20,7 +20,7 @@ FRESH_SECONDS = 1.0
 # For one try; the client makes two, so a probe of Redis takes twice that at most.
 PROBE_SECONDS = 1.0
 _locks: dict[str, threading.Lock] = {}
-_kept: dict[str, tuple[float, str | None]] = {}
+_kept: dict[str, tuple[float, str | None, float]] = {}
 _guard = threading.Lock()
 
 
@@ -51,6 +51,12 @@ def database() -> str | None:
     )
 
 
+def connected() -> None:
+    """Return None when PostgreSQL answers, whatever its schema."""
+    with db.probe_engine().connect() as connection:
+        connection.scalar(text("SELECT 1"))
+
+
 def _redis(name: str) -> Callable[[], str | None]:
     def ask() -> str | None:
         client(name, PROBE_SECONDS).ping()
@@ -59,7 +65,7 @@ def _redis(name: str) -> Callable[[], str | None]:
     return ask
 
 
-CHECKS: dict[str, Callable[[], str | None]] = {
+DETAILED: dict[str, Callable[[], str | None]] = {
     "postgresql": database,
     "redis_sessions": _redis("SESSION_REDIS_URL"),
     "redis_cache": _redis("REDIS_URL"),
@@ -67,6 +73,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "redis_results": _redis("CELERY_RESULT_BACKEND"),
     "redis_ratelimit": _redis("RATELIMIT_STORAGE_URI"),
 }
+CHECKS = DETAILED | {"database": connected}
 READY = ("postgresql", "redis_sessions")
 
 
@@ -75,15 +82,21 @@ def check(name: str) -> str | None:
 
     An answer is good for a second and only one thread asks at a time, so many probes cost the server no more than one.
     """
+    return measure(name)[0]
+
+
+def measure(name: str) -> tuple[str | None, float]:
+    """Return what `check` does, and how many seconds the answer took."""
     with _guard:
         lock = _locks.setdefault(name, threading.Lock())
     with lock:
-        when, answer = _kept.get(name, (0.0, None))
-        if when and time.monotonic() - when < FRESH_SECONDS:
-            return answer
+        when, answer, seconds = _kept.get(name, (0.0, None, 0.0))
+        started = time.monotonic()
+        if when and started - when < FRESH_SECONDS:
+            return answer, seconds
         try:
             answer = CHECKS[name]()
         except Exception as error:  # a probe must answer, whatever happens inside a driver
             answer = f"no answer ({type(error).__name__})"
-        _kept[name] = (time.monotonic(), answer)
-        return answer
+        _kept[name] = (time.monotonic(), answer, time.monotonic() - started)
+        return answer, _kept[name][2]

@@ -11,6 +11,8 @@ from sqlalchemy.dialects.postgresql import HSTORE, JSONB, UUID
 from sqlalchemy.ext.mutable import MutableDict
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+ROLES = ("teacher", "student", "operator")
+
 
 class Base(DeclarativeBase):
     """Common base; ids come from PostgreSQL's uuid-ossp."""

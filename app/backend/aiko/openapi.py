@@ -102,15 +102,22 @@ def route(
     query: type[BaseModel] | None = None,
     errors: tuple[int, ...] = (),
     auth: bool = True,
+    role: str | None = None,
     upload: bool = False,
     produces: str = "application/json",
 ) -> Callable:
     """Register a view. It is called with the path's values, plus `body` and `query` when declared.
 
-    With `auth` the caller must bring a valid token and `g.user_id` is set. What the view returns is shown through
-    `out`; a Response goes out as it is; None with status 204 has no body.
+    With `auth` the caller must bring a valid token and `g.user_id` is set; with `role` the account must have it now.
+    What the view returns is shown through `out`; a Response goes out as it is; None with status 204 has no body.
     """
-    failures = {*errors, *((401, 503) if auth else ()), *((400, 415, 422) if body else ()), *((422,) if query else ())}
+    failures = {
+        *errors,
+        *((401, 503) if auth else ()),
+        *((403,) if role else ()),
+        *((400, 415, 422) if body else ()),
+        *((422,) if query else ()),
+    }
     known = Route(method, path, summary, status, out, body, query, tuple(sorted(failures)), auth, upload, produces)
     ROUTES[method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)] = known
 
@@ -118,9 +125,11 @@ def route(
         @wraps(view)
         def handle(**values: Any) -> Any:
             if auth:
-                from aiko.auth import authenticate
+                from aiko.auth import authenticate, require
 
                 g.user_id = authenticate()
+                if role:
+                    require(g.user_id, role)
             if body:
                 values["body"] = _body(body)
             if query:

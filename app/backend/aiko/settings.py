@@ -240,6 +240,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("REDBEAT_LOCK_TIMEOUT", "seconds until another beat replaces one that died", whole(5, 60), default="30"),
     Setting(
+        "AIKO_RELEASE", "name of the release; default: the directory below `releases` that the code runs from", text
+    ),
+    Setting(
         "PROMETHEUS_MULTIPROC_DIR",
         "directory in which the web workers share their metrics; empty: metrics of one process",
         anything,

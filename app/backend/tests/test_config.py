@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 
 from aiko.config import ConfigError, load, with_password
 from aiko.settings import SETTINGS
-from tests.support.processes import BACKEND, run
+from tests.support.processes import BACKEND, environment, run
 
 pytestmark = pytest.mark.ledger("BE6")
 
@@ -341,3 +344,23 @@ def test_a_complete_configuration_passes_the_preflight() -> None:
     """And connects to nothing: these servers do not exist."""
     done = run(["aiko.check"], PRODUCTION)
     assert done.returncode == 0, done.stderr
+
+
+def test_release_by_name_or_by_directory(settings: dict[str, str], tmp_path: Path) -> None:
+    """A process says which release it started from, also when the link it came by leads elsewhere by now."""
+    home = tmp_path / "releases" / "0a1b2c"
+    shutil.copytree(BACKEND / "aiko", home / "aiko")
+    (tmp_path / "current").symlink_to(home)
+    program = (
+        "import os, sys; from aiko.release import release; "
+        "os.unlink(sys.argv[1]); os.symlink('releases/other', sys.argv[1]); print(release())"
+    )
+
+    def told(**more: str) -> str:
+        place = environment(settings) | {"PYTHONPATH": str(tmp_path / "current"), **more}
+        command = [sys.executable, "-c", program, str(tmp_path / "current")]
+        return subprocess.run(command, cwd="/", env=place, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert told() == "0a1b2c"
+    place = {"PYTHONPATH": str(BACKEND)}
+    assert told(**place) == "None" and told(**place, AIKO_RELEASE="2.1") == "2.1"

@@ -68,4 +68,4 @@ def ready() -> Response:
 
 @route(blueprint, "GET", "/health/detailed", "Each dependency", out=ChecksOut, errors=(503,), auth=False)
 def detailed() -> Response:
-    return _ask(tuple(health.CHECKS))
+    return _ask(tuple(health.DETAILED))

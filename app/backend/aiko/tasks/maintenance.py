@@ -51,3 +51,8 @@ def create_partitions() -> dict[str, int]:
     """Create the partitions of the coming months, so that no row has to go into the default partition."""
     with db.session() as session:
         return {"created": session.scalar(select(func.aiko_create_partitions(MONTHS_AHEAD))) or 0}
+
+
+@celery.task(name="aiko.tasks.maintenance.heartbeat", ignore_result=True)
+def heartbeat() -> None:
+    """Do nothing: that it was sent shows that beat lives, and that it ran shows that what beat sends is done."""
