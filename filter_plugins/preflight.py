@@ -15,14 +15,14 @@ from ansible.errors import AnsibleFilterError
 
 RELEASES = {"bookworm": "12", "trixie": "13"}
 SINGLE = {"postgresql": "database", "redis": "Redis"}
-PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "backend", "celery", "nginx")
+PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "release", "backend", "celery", "frontend", "nginx")
 # Memory of what is not configured by size: the system itself, nginx, page cache that keeps it usable.
 RESERVED_MB = 256
 # Connections that PostgreSQL keeps for its superuser, and some for the operator's own.
 RESERVED_CONNECTIONS = 3 + 5
 # Disk in MB: max_wal_size and a small database; the append-only files of two instances; three releases, of
-# which backend, worker and scheduler on one host share the same; logs.
-DISK_MB = {"postgresql": 3072, "redis": 512, "backend": 1536, "worker": 1536, "scheduler": 1536, "proxy": 256}
+# which backend, worker and scheduler on one host share the same; three of the frontend and the packages of a build; logs.
+DISK_MB = {"postgresql": 3072, "redis": 512, "backend": 1536, "worker": 1536, "scheduler": 1536, "frontend": 2048, "proxy": 256}
 # A label of a DNS name (RFC 1123, section 2.1).
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # Below this, nothing can be installed or written safely.

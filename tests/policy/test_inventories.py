@@ -20,6 +20,7 @@ PLATFORM = {
     "aiko_certificate_file",
     "aiko_certificate_key_file",
     "aiko_environment",
+    "aiko_frontend_clients",
     "aiko_groups",
     "aiko_redis_clients",
     "aiko_runtime",

@@ -12,6 +12,7 @@ MANAGED = re.compile(r"^\{\{ ansible_managed \| comment(\('\w+'\))? \}\}$")
 # Templates without the comment, each with its reason.
 UNMARKED = {
     "roles/nginx/templates/var/lib/aiko-site/index.html.j2": "visitors read it, and how the site is managed is not their business",
+    "roles/nginx/templates/var/lib/aiko-site/errors/__maintenance.j2": "visitors read it, likewise",
 }
 REFUSED = {
     "shell": "a module or `command` says what it does, and quotes right",

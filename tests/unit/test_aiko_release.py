@@ -1,4 +1,4 @@
-"""roles/backend/files/aiko-release: what it decides and what it keeps. Whole switches under load: molecule and conformance."""
+"""roles/release/files/aiko-release: what it decides and what it keeps. Whole switches under load: molecule and conformance."""
 
 import http.server
 import json
@@ -15,7 +15,7 @@ import pytest
 
 from tests.unit.support import ROOT, load
 
-aiko_release = load("roles/backend/files/aiko-release")
+aiko_release = load("roles/release/files/aiko-release")
 BLUE, GREEN = "aiko-backend@blue.service", "aiko-backend@green.service"
 
 
@@ -46,7 +46,7 @@ def backend(root, systemd):
     systemd.unit(BLUE, age=100, UnitFileState="enabled")
     systemd.unit(GREEN)
     systemd.unit("aiko-backend.socket", age=100)
-    return aiko_release.Backend({
+    return aiko_release.Part({
         "root": str(root), "service": "aiko-backend", "keep": 2, "watch": [str(root / "backend.env"), str(root / "missing")],
         "check": [], "migrate": [], "start_timeout": 2, "health_path": "/health/ready",
     })
@@ -275,10 +275,10 @@ def test_a_candidate_that_dies_is_not_waited_for(backend, systemd, root):
 def program(tmp_path, systemd, facts: dict, *arguments: str) -> subprocess.CompletedProcess:
     """The program itself, with its two absolute paths moved below tmp_path."""
     (tmp_path / "backend.json").write_text(json.dumps(facts))
-    source = (ROOT / "roles/backend/files/aiko-release").read_text()
-    for absolute, below in (("/etc/aiko/backend.json", tmp_path / "backend.json"), ("/run/aiko-release.lock", tmp_path / "lock")):
+    source = (ROOT / "roles/release/files/aiko-release").read_text()
+    for absolute, below in (('"/etc/aiko"', tmp_path), ('"/run/aiko-release.lock"', tmp_path / "lock")):
         assert source.count(absolute) == 1
-        source = source.replace(absolute, str(below))
+        source = source.replace(absolute, f'"{below}"')
     (tmp_path / "aiko-release").write_text(source)
     return subprocess.run([sys.executable, str(tmp_path / "aiko-release"), *arguments], capture_output=True, text=True, check=False)
 
@@ -307,6 +307,15 @@ def test_the_program_ends_with_one_line_and_a_bad_code(backend, tmp_path, system
     assert done.stderr == "aiko-release: release nowhere is not complete on this host; known: c, b, a\n"
     for wrong in (["use"], ["switch"], ["prune", "c"], ["status", "c"], ["deploy"]):
         assert program(tmp_path, systemd, backend.facts, *wrong).returncode == 2
+
+
+def test_a_part_is_chosen_and_one_that_is_not_here_is_named(backend, tmp_path, systemd):
+    """Each part of the platform has its own releases; the wrong ones must not be touched by mistake."""
+    (tmp_path / "frontend.json").write_text(json.dumps(backend.facts | {"root": str(tmp_path / "none"), "service": "aiko-frontend"}))
+    assert json.loads(program(tmp_path, systemd, backend.facts, "--part", "frontend", "status").stdout)["releases"] == []
+    assert json.loads(program(tmp_path, systemd, backend.facts, "--part", "backend", "status").stdout)["releases"] == ["c", "b", "a"]
+    done = program(tmp_path, systemd, backend.facts, "--part", "grafana", "status")
+    assert (done.returncode, done.stderr) == (1, "aiko-release: this host has no grafana; the parts here: backend, frontend\n")
 
 
 def test_status_is_for_programs(backend, tmp_path, systemd):

@@ -1,4 +1,4 @@
-"""roles/backend/lookup_plugins/source_tree.py: the files of a release and its name."""
+"""roles/release/lookup_plugins/source_tree.py: the files of a release and its name."""
 
 import base64
 import os
@@ -9,7 +9,7 @@ from ansible.plugins.loader import lookup_loader
 
 from tests.unit.support import ROOT
 
-lookup_loader.add_directory(str(ROOT / "roles/backend/lookup_plugins"))
+lookup_loader.add_directory(str(ROOT / "roles/release/lookup_plugins"))
 
 
 def tree(root, **options) -> dict:
