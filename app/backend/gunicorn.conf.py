@@ -16,7 +16,7 @@ _base = os.environ.get(shared.BASE) or raw_value("PROMETHEUS_MULTIPROC_DIR", os.
 
 def on_starting(server):
     """Prepare the metrics directory before the first worker and before prometheus_client is imported."""
-    shared.start(_base)
+    shared.start(_base if current().METRICS_ENABLED else "")
 
 
 def post_fork(server, worker):

@@ -84,5 +84,6 @@ def create_app() -> Flask:
     for module in (auth, documents, quizzes, attempts, overview, tasks, status, health, metrics):
         app.register_blueprint(module.blueprint)
     openapi.mount(app)
-    web.instrument(app)
+    if config.METRICS_ENABLED:
+        web.instrument(app)
     return app

@@ -97,7 +97,7 @@ def _worker_gives_signs_of_life(**_: Any) -> None:
 
 @signals.beat_init.connect
 def _beat_gives_signs_of_life(**_: Any) -> None:
-    from aiko.heartbeat import beat_sent
+    from aiko.pulse import beat_sent
 
     # Only in the process that is beat: elsewhere it is requests that send tasks.
     signals.after_task_publish.connect(beat_sent, weak=False)

@@ -1,4 +1,4 @@
-"""Signs of life: a step in the workers' consumer, and a note whenever beat sends something."""
+"""The workers' signs of life, as a step of their consumer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from celery.worker import state
 from redis.exceptions import RedisError
 
 from aiko import pulse
+from aiko.metrics import worker
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +42,9 @@ class Heartbeat(bootsteps.StartStopStep):
 
     def _beat(self, consumer: Any) -> None:
         try:
-            pulse.worker_lives(consumer.hostname, len(state.active_requests))
+            when = pulse.worker_lives(consumer.hostname, len(state.active_requests))
         except RedisError as error:
             # Never further up: the loop would take it for a broken connection of its own.
             log.warning("no sign of life could be left: %s", type(error).__name__)
-
-
-def beat_sent(**_: Any) -> None:
-    """Note that beat sent a task; a receiver of Celery's signal."""
-    try:
-        pulse.beat_sent()
-    except RedisError as error:
-        log.warning("what beat sent could not be noted: %s", type(error).__name__)
+            return
+        worker.beaten(consumer.hostname, {queue.name for queue in consumer.task_consumer.queues}, when)

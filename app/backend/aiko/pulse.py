@@ -7,8 +7,10 @@ process needs for its work.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 from kombu.transport.redis import Channel
@@ -16,6 +18,7 @@ from kombu.transport.redis import Channel
 from aiko.celery_app import celery
 from aiko.stores import client
 
+log = logging.getLogger(__name__)
 WORKERS, BEAT = "aiko:workers", "aiko:beat"
 # A worker gives a sign every so many seconds, counts as dead after some missed ones, and is forgotten after a day.
 EVERY, DEAD_AFTER, FORGET_AFTER = 5.0, 30.0, 86_400.0
@@ -100,9 +103,12 @@ def queues() -> Queues:
     return Queues({name: sum(lengths[n * steps : (n + 1) * steps]) for n, name in enumerate(names)}, unacked)
 
 
-def beat_sent() -> None:
-    """Note that beat sent a task just now. Raises RedisError."""
-    _schedule().set(BEAT, time.time())
+def beat_sent(**_: Any) -> None:
+    """Note that beat sent a task just now; a receiver of Celery's signal, so it raises nothing."""
+    try:
+        _schedule().set(BEAT, time.time())
+    except redis.RedisError as error:
+        log.warning("what beat sent could not be noted: %s", type(error).__name__)
 
 
 def beat() -> Beat:

@@ -118,6 +118,11 @@ def listen(raw: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
+def switch(raw: str) -> bool:
+    """Parse true or false."""
+    return one_of("true", "false")(raw) == "true"
+
+
 def directory(raw: str) -> str:
     """Accept an absolute path; whether it exists is found out when it is used."""
     if not raw.startswith("/"):
@@ -242,6 +247,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "AIKO_RELEASE", "name of the release; default: the directory below `releases` that the code runs from", text
     ),
+    Setting("METRICS_ENABLED", "`true` or `false`: whether anything is counted and /metrics is there", switch, "true"),
     Setting(
         "PROMETHEUS_MULTIPROC_DIR",
         "directory in which the web workers share their metrics; empty: metrics of one process",

@@ -19,7 +19,9 @@ from prometheus_client import (
 )
 
 from aiko.errors import FAILED
+from aiko.metrics.background import BackgroundCollector
 from aiko.metrics.process import ProcessesCollector
+from aiko.metrics.release import ReleaseCollector
 from aiko.metrics.shared import VARIABLE
 
 LABELS = ("method", "route", "status")
@@ -37,6 +39,7 @@ EXCEPTIONS = Counter(
     LABELS,
     registry=REGISTRY,
 )
+BACKGROUND = BackgroundCollector(REGISTRY)
 ROUTE_KEY = "aiko.route"
 # Set by gunicorn's post_fork hook; absent when the application is not run by gunicorn.
 MASTER = "AIKO_WEB_MASTER"
@@ -85,13 +88,14 @@ def instrument(app: Flask) -> None:
 
 def render() -> bytes:
     """Return all metrics in the text format: of this process, or of all workers when they share a directory."""
-    if not os.environ.get(VARIABLE):
-        registry = CollectorRegistry()
+    registry = CollectorRegistry()
+    registry.register(BACKGROUND)
+    registry.register(ReleaseCollector("backend"))
+    PlatformCollector(registry=registry)
+    if os.environ.get(VARIABLE):
+        multiprocess.MultiProcessCollector(registry)
+        registry.register(ProcessesCollector(int(os.environ.get(MASTER, os.getpid()))))
+    else:
         registry.register(REGISTRY)
         ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        return generate_latest(registry)
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)
-    registry.register(ProcessesCollector(int(os.environ.get(MASTER, os.getpid()))))
     return generate_latest(registry)

@@ -18,15 +18,20 @@ os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError  # noqa: E402
 from celery.exceptions import Ignore, Reject, Retry  # noqa: E402
 from celery.utils.serialization import get_pickled_exception  # noqa: E402
+from celery.worker import state as worker_state  # noqa: E402
 from celery.worker.request import Request  # noqa: E402
 from prometheus_client import (  # noqa: E402
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     PlatformCollector,
     ProcessCollector,
     start_http_server,
 )
+
+from aiko.config import current  # noqa: E402
+from aiko.metrics.release import ReleaseCollector  # noqa: E402
 
 log = logging.getLogger(__name__)
 LABELS = ("task", "state", "queue")
@@ -34,6 +39,7 @@ BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
+REGISTRY.register(ReleaseCollector("worker"))
 DURATION = Histogram(
     "celery_task_duration_seconds", "Run time of tasks, in seconds.", LABELS, buckets=BUCKETS, registry=REGISTRY
 )
@@ -43,6 +49,27 @@ TOTAL = Counter(
     LABELS,
     registry=REGISTRY,
 )
+HEARTBEAT = Gauge(
+    "celery_worker_heartbeat_timestamp_seconds",
+    "When the loop that takes tasks last gave a sign of life, as Unix time; a series for each of the worker's queues.",
+    ("worker", "queue"),
+    registry=REGISTRY,
+)
+ACTIVE = Gauge("celery_worker_tasks_active", "Tasks running in this worker.", ("worker",), registry=REGISTRY)
+_beating: set[tuple[str, str]] = set()
+
+
+def beaten(worker: str, queues: set[str], when: float) -> None:
+    """Note that a worker of these queues gave a sign of life at `when`."""
+    now = {(worker, queue) for queue in queues}
+    for labels in now:
+        HEARTBEAT.labels(*labels).set(when)
+    # A queue that an operator took from the worker.
+    for labels in _beating - now:
+        HEARTBEAT.remove(*labels)
+    _beating.clear()
+    _beating.update(now)
+    ACTIVE.labels(worker).set_function(lambda: len(worker_state.active_requests))
 
 
 def _state(error: Any) -> str:
@@ -91,7 +118,7 @@ class MeasuredRequest(Request):
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def _count(self, state: str) -> None:
-        if self._counted:
+        if self._counted or not current().METRICS_ENABLED:
             return
         self._counted = True
         ran = self._ran
@@ -104,7 +131,10 @@ class MeasuredRequest(Request):
 
 
 def serve(address: tuple[str, int] | None) -> None:
-    """Serve the metrics over HTTP on `address`, or nowhere when it is None. Raises OSError when the port is taken."""
-    if address is not None:
+    """Serve the metrics over HTTP on `address`; nowhere when it is None, or with metrics switched off.
+
+    Raises OSError when the port is taken.
+    """
+    if address is not None and current().METRICS_ENABLED:
         start_http_server(address[1], address[0], REGISTRY)
         log.info("metrics on %s:%d", *address)
