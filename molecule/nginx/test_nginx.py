@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import http.client
 import json
 import socket
@@ -85,9 +87,20 @@ def client(host, address) -> Client:
 
 @pytest.fixture
 def rested(host, client):
-    """The limits remember the tests before: begin with none."""
-    host.check_output("systemctl restart nginx")
+    """The limits remember the tests before: begin with none. systemd has a limit, too: for starts in a short time."""
+    host.check_output("systemctl reset-failed nginx; systemctl restart nginx")
     eventually(lambda: client.get("/health").status == 200, "nginx answers")
+
+
+@contextlib.contextmanager
+def without(host, client, unit: str, path: str):
+    """An upstream away for a while; it is back when a path of its own answers again."""
+    host.check_output(f"systemctl stop {unit}")
+    try:
+        yield
+    finally:
+        host.check_output(f"systemctl start {unit}")
+        eventually(lambda: client.get(path).status == 200, f"{unit} answers again")
 
 
 @pytest.mark.ledger("NX1")
@@ -111,7 +124,9 @@ def test_the_only_way_in(host, address):
     [
         ("/", "frontend"), ("/some/page?x=1", "frontend"), ("/_next/static/a.js", "frontend"),
         ("/api/documents?page=2", "backend"), ("/api/auth/login", "backend"), ("/health", "backend"),
-        ("/api/health", "frontend"),
+        ("/api/health", "frontend"), ("/api/session", "frontend"), ("/api/session/register", "frontend"), ("/api/bff/documents?q=x", "frontend"),
+        # Only whole names are exceptions.
+        ("/api/sessions", "backend"), ("/api/healthy", "backend"), ("/api/bffs/x", "backend"),
     ],
 )  # fmt: skip
 def test_routes(client, path, who):
@@ -160,7 +175,10 @@ def test_insides_are_not_shown(client, path):
 
 
 @pytest.mark.ledger("NX4")
-@pytest.mark.parametrize(("path", "passed"), [("/api/x", (21, 32)), ("/api/auth/x", (11, 17))])
+@pytest.mark.parametrize(
+    ("path", "passed"),
+    [("/api/x", (21, 32)), ("/api/auth/x", (11, 17)), ("/api/bff/x", (21, 32)), ("/api/session", (11, 17))],
+)  # fmt: skip
 def test_burst_is_limited(client, rested, path, passed):
     """One client must not take the site from the others; a polite one learns when to come back."""
     answers = client.burst(path, 60)
@@ -185,10 +203,78 @@ def test_clients_are_counted_apart(client, host, rested):
     assert host.check_output("python3 -c %s", other) == "200"
 
 
-@pytest.mark.ledger("NX4")
-def test_health_is_not_limited(client):
+@pytest.mark.ledger("NX4", "NX3")
+@pytest.mark.parametrize("path", ["/health", "/api/health"])
+def test_health_is_not_limited(client, path):
     """A monitor that is refused reports an outage that is none."""
-    assert {answer.status for answer in client.burst("/health", 200)} == {200}
+    assert {answer.status for answer in client.burst(path, 200)} == {200}
+
+
+@pytest.mark.ledger("NX2")
+def test_streams_are_not_held_back(client):
+    """Progress that arrives when all is over is no progress."""
+    connection = client.connection()
+    connection.request("GET", "/api/bff/stream", headers={"Host": DOMAIN})
+    response = connection.getresponse()
+    # The upstream sends the rest only after this has arrived.
+    assert response.readline() == b"data: first\n"
+    assert client.get("/api/bff/go-on").status == 200
+    assert b"data: last\n" in response.read()
+
+
+@pytest.mark.ledger("NX2")
+@pytest.mark.parametrize("path", ["/live", "/api/live"])
+def test_websockets_pass(client, path):
+    """The first step of RFC 6455 is an upgrade; a proxy that swallows it leaves a page that waits."""
+    connection = client.connection()
+    connection.sock.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".encode()
+    )
+    stream = connection.sock.makefile("rwb", buffering=0)
+    head = b"".join(iter(stream.readline, b"\r\n"))
+    assert head.startswith(b"HTTP/1.1 101 "), head
+    stream.write(b"hello\n")
+    assert stream.readline() + stream.readline() == b"hello\nhello\n"
+
+
+@pytest.mark.ledger("NX2", "FE1")
+def test_assets_are_kept_and_compressed(host, client, rested):
+    """A page that was opened before a release asks for files of that time; and a browser should ask for each only once."""
+    path = "/_next/static/chunk-1.js"
+    first = client.get(path)
+    assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert first.headers["x-content-type-options"] == "nosniff"
+    with without(host, client, "echo-frontend", "/"):
+        again = client.get(path)
+        packed = client.get(path, Accept_Encoding="gzip")
+        assert client.get("/_next/static/chunk-2.js").status == 502
+    assert (again.status, again.body) == (200, first.body)
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == first.body
+
+
+@pytest.mark.ledger("NX7")
+def test_policy_of_a_page_wins(client):
+    """A page that names its own scripts is safer than any policy for all pages; two policies would both count."""
+    connection = client.connection()
+    for path, policy in (("/policy", "default-src 'none'"), ("/api/policy", "default-src 'none'"), ("/", "frame-ancestors 'none'")):
+        connection.request("GET", path, headers={"Host": DOMAIN})
+        response = connection.getresponse()
+        response.read()
+        found = response.headers.get_all("Content-Security-Policy")
+        assert len(found) == 1 and policy in found[0], path
+
+
+@pytest.mark.ledger("NX8", "FE1")
+def test_people_get_a_page_while_the_frontend_is_away(host, client, rested):
+    """`502 Bad Gateway` frightens people and helps nobody; a program gets what a program can read."""
+    with without(host, client, "echo-frontend", "/"):
+        page, data = client.get("/documents"), client.get("/api/bff/documents")
+    assert (page.status, page.headers["content-type"]) == (502, "text/html; charset=utf-8")
+    assert "AI-KO revient dans un instant" in page.body.decode() and "AI-KO will be back" in page.body.decode()
+    assert page.headers["retry-after"] == "5"
+    assert MODERN.items() <= page.headers.items()
+    assert (data.status, data.headers["content-type"]) == (502, "application/problem+json")
 
 
 @pytest.mark.ledger("NX4")
@@ -268,9 +354,8 @@ def test_plain_http_redirects_except_for_acme(host, client):
 def test_headers_on_every_answer(host, client, rested):
     """Error pages are pages too: the ones an attacker provokes must not be the ones without protection."""
     answers = {"200": client.get("/api/x"), "404 of the upstream": client.get("/api/missing"), "404 of nginx": client.get("/metrics")}
-    host.check_output("systemctl stop echo-backend")
-    answers["502"] = client.get("/api/x")
-    host.check_output("systemctl start echo-backend")
+    with without(host, client, "echo-backend", "/health"):
+        answers["502"] = client.get("/api/x")
     assert [answer.status for answer in answers.values()] == [200, 404, 404, 502]
     for what, answer in answers.items():
         assert MODERN.items() <= answer.headers.items(), what
