@@ -57,7 +57,11 @@ def dict_config(environment: str, level: str | None = None) -> dict[str, Any]:
         "root": {"level": level, "handlers": ["stderr"]},
         # gunicorn and Celery attach handlers of their own unless told to pass records on.
         "loggers": {
-            name: {"level": level, "handlers": [], "propagate": True}
-            for name in ("gunicorn.error", "gunicorn.access", "celery", "kombu", "pypdf")
+            **{
+                name: {"level": level, "handlers": [], "propagate": True}
+                for name in ("gunicorn.error", "celery", "kombu", "pypdf")
+            },
+            # The application writes the access log, with more in it and without the probes; once is enough.
+            "gunicorn.access": {"level": "WARNING", "handlers": [], "propagate": True},
         },
     }

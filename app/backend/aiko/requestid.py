@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 HEADER = "X-Request-ID"
@@ -15,3 +17,13 @@ current_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 def accept(given: str | None) -> str:
     """Return `given` when it is well-formed (8 to 128 letters, digits, `_.-`), else a new id."""
     return given if given and _WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+
+
+@contextmanager
+def under(request_id: str | None) -> Iterator[None]:
+    """Log under `request_id` until the block ends."""
+    token = current_id.set(request_id)
+    try:
+        yield
+    finally:
+        current_id.reset(token)

@@ -32,6 +32,7 @@ from prometheus_client import (  # noqa: E402
 
 from aiko.config import current  # noqa: E402
 from aiko.metrics.release import ReleaseCollector  # noqa: E402
+from aiko.requestid import under  # noqa: E402
 
 log = logging.getLogger(__name__)
 LABELS = ("task", "state", "queue")
@@ -89,7 +90,10 @@ def _state(error: Any) -> str:
 
 
 class MeasuredRequest(Request):
-    """A request that counts how its task ended; one count for each time it ran."""
+    """A request that counts how its task ended; one count for each time it ran.
+
+    What the main process has to say of it is logged under the id of the request that sent the task.
+    """
 
     _ran: float | None = None
     _counted = False
@@ -115,7 +119,13 @@ class MeasuredRequest(Request):
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """Count, then do what the worker does."""
         self._count(_state(exc_info.exception))
-        return super().on_failure(exc_info, send_failed_event, return_ok)
+        with under(self.request_dict.get("request_id")):
+            return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def on_timeout(self, soft: bool, timeout: float) -> Any:
+        """Do what the worker does: there is no child any more that could log it."""
+        with under(self.request_dict.get("request_id")):
+            return super().on_timeout(soft, timeout)
 
     def _count(self, state: str) -> None:
         if self._counted or not current().METRICS_ENABLED:
