@@ -22,7 +22,7 @@ RESERVED_MB = 256
 RESERVED_CONNECTIONS = 3 + 5
 # Disk in MB: max_wal_size and a small database; the append-only files of two instances; three releases, of
 # which backend, worker and scheduler on one host share the same; three of the frontend and the packages of a build; logs.
-DISK_MB = {"postgresql": 3072, "redis": 512, "backend": 1536, "worker": 1536, "scheduler": 1536, "frontend": 2048, "proxy": 256}
+DISK_MB = {"postgresql": 3072, "redis": 512, "backend": 1536, "worker": 1536, "scheduler": 1536, "frontend": 2304, "proxy": 256}
 # A label of a DNS name (RFC 1123, section 2.1).
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # Below this, nothing can be installed or written safely.

@@ -15,7 +15,7 @@ GUEST_USER = "debian"
 GUEST_MTU = 1400
 GUEST_PIP_CACHE = "/var/cache/aiko-pip"
 DISTS = ("trixie", "bookworm")
-TMPFS_SIZE = "6g"
+TMPFS_SIZE = "12g"
 TMPFS_NEEDS_KIB = 6 * 1024 * 1024
 ENVIRONMENT = ("AIKO_LAB_RUN", "AIKO_LAB_CACHE", "AIKO_LAB_SUBNET")
 
