@@ -7,7 +7,7 @@ export default defineConfig(
   globalIgnores([".next/", "next-env.d.ts"]),
   typescript.configs.strict,
   hooks.configs.flat.recommended,
-  next.configs["core-web-vitals"],
+  next.flatConfig.coreWebVitals,
   {
     rules: {
       // Unused names say that something was forgotten; a leading _ says that it was not.

@@ -35,8 +35,8 @@ export function middleware(request: NextRequest): NextResponse {
 
   const response = NextResponse.next({ request: { headers } });
   response.headers.set("content-security-policy", policy);
-  response.headers.append("vary", "Accept-Language, Cookie");
-  // Shared caches must not keep pages, and browsers ask each time: the language is not in the address.
+  // One address, two languages: no shared cache may keep it, and browsers ask each time (304 while nothing changed).
+  // A Vary of ours would not arrive, Next sets its own over it.
   if (hashes) response.headers.set("cache-control", "private, no-cache");
   if (leavesSession(request.nextUrl, request.headers)) response.cookies.set(SESSION_COOKIE, "", { ...SESSION_COOKIE_OPTIONS, maxAge: 0 });
   return response;

@@ -201,7 +201,7 @@ export const en: Dictionary = {
   "attempt.again": "Take the quiz again",
 
   "overview.title": "Overview",
-  "overview.lead": "What your students have done, as of {time}.",
+  "overview.lead": "What your students have done so far.",
   "overview.documents": "Documents",
   "overview.quizzes": "Quizzes ready",
   "overview.quizzes.more": "{pending} in the making, {failed} failed",
@@ -224,7 +224,7 @@ export const en: Dictionary = {
   "overview.notCorrected": "not corrected",
 
   "status.title": "Service status",
-  "status.lead": "Measured at {time}.",
+  "status.lead": "Measured:",
   "status.good": "Everything works.",
   "status.bad": "{n} check fails: {names}. || {n} checks fail: {names}.",
   "status.checks": "Checks",

@@ -200,7 +200,7 @@ export const fr = {
   "attempt.again": "Refaire le quiz",
 
   "overview.title": "Vue d’ensemble",
-  "overview.lead": "Ce que vos élèves ont fait, à {time}.",
+  "overview.lead": "Ce que vos élèves ont fait jusqu’à présent.",
   "overview.documents": "Documents",
   "overview.quizzes": "Quiz prêts",
   "overview.quizzes.more": "{pending} en préparation, {failed} en échec",
@@ -223,7 +223,7 @@ export const fr = {
   "overview.notCorrected": "non corrigé",
 
   "status.title": "État du service",
-  "status.lead": "Mesuré à {time}.",
+  "status.lead": "Mesuré :",
   "status.good": "Tout fonctionne.",
   "status.bad": "{n} contrôle échoue : {names}. || {n} contrôles échouent : {names}.",
   "status.checks": "Contrôles",

@@ -1,5 +1,5 @@
 import { useEffect, type RefObject } from "react";
-import { readStored, session, writeStored } from "@/lib/client/storage";
+import { readDraft, writeDraft } from "@/lib/client/drafts";
 
 const field = (form: HTMLFormElement, name: string) => form.elements.namedItem(name);
 
@@ -14,7 +14,7 @@ export function useFormDraft(form: RefObject<HTMLFormElement | null>, key: strin
     const element = form.current;
     if (!element) return;
     const wanted = listed.split(" ");
-    const draft = readStored<Record<string, string>>(session, storageKey) ?? {};
+    const draft = readDraft(storageKey);
     for (const name of wanted) {
       const found = field(element, name);
       const value = draft[name];
@@ -24,10 +24,10 @@ export function useFormDraft(form: RefObject<HTMLFormElement | null>, key: strin
     }
     const keep = () => {
       const data = new FormData(element);
-      writeStored(session, storageKey, Object.fromEntries(wanted.map((name) => [name, String(data.get(name) ?? "")])));
+      writeDraft(storageKey, Object.fromEntries(wanted.map((name) => [name, String(data.get(name) ?? "")])));
     };
     element.addEventListener("input", keep);
     return () => element.removeEventListener("input", keep);
   }, [form, storageKey, listed]);
-  return { forget: () => writeStored(session, storageKey, undefined) };
+  return { forget: () => writeDraft(storageKey, null) };
 }
