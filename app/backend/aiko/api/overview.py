@@ -66,7 +66,8 @@ def _figures(owner: Any) -> tuple[Any, ...]:
     return (
         func.count(Attempt.id).label("attempts"),
         func.count(Attempt.user_id.distinct()).filter(Attempt.user_id != owner).label("students"),
-        func.avg(Attempt.score, type_=Float).filter(Attempt.status == "corrected").label("average_score"),
+        # Of those that are corrected: only they have a score.
+        func.avg(Attempt.score, type_=Float).label("average_score"),
     )
 
 
