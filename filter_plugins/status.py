@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 # Units that do their work and end: being inactive is their good state.
-PASSING = ("aiko-backend-check@",)
+PASSING = ("aiko-backend-check@", "aiko-frontend-check@")
+# What is released by taking turns in two slots.
+PARTS = ("backend", "frontend")
 
 
 def _units(variables: dict) -> list[dict]:
@@ -18,7 +20,7 @@ def _units(variables: dict) -> list[dict]:
 
 def _well(row: dict) -> bool:
     # The slot that does not serve is inactive and stays so until the next release.
-    idle = row["unit"].startswith("aiko-backend@") and row["active"] == "inactive"
+    idle = row["unit"].startswith(tuple(f"aiko-{part}@" for part in PARTS)) and row["active"] == "inactive"
     return row["active"] in ("active", "reloading") or idle
 
 
@@ -31,8 +33,10 @@ def _versions(variables: dict) -> dict[str, str]:
     return versions
 
 
-def _release(variables: dict) -> str:
-    text = variables.get("__status_release", {}).get("stdout") or ""
+def _release(variables: dict, unit: str) -> str:
+    """The release that a unit runs; workers and beat run the backend's."""
+    part = "frontend" if unit.startswith("aiko-frontend") else "backend"
+    text = variables.get(f"__status_{part}", {}).get("stdout") or ""
     return json.loads(text).get("current") or "" if text.startswith("{") else ""
 
 
@@ -42,15 +46,15 @@ def status_table(hostvars: dict, hosts: list[str]) -> list[str]:
     urls = []
     for host in hosts:
         variables = hostvars[host]
-        versions, release = _versions(variables), _release(variables)
+        versions = _versions(variables)
         for row in _units(variables):
             name = row["unit"].removesuffix(".service")
-            version = f"release {release}" if name.startswith("aiko-") else versions.get(name.split("@")[0].split("-")[0], "")
+            version = f"release {_release(variables, name)}" if name.startswith("aiko-") else versions.get(name.split("@")[0].split("-")[0], "")
             rows.append((host, name, f"{row['active']} ({row['sub']})", version))
         health = variables.get("__status_health", {})
         if "status" in health:
             urls.append(f"https://{variables['aiko_domain']}/health at {variables['aiko_address']}: {health['status']}")
-            urls.append(f"https://{variables['aiko_domain']}/api/openapi.json describes the API")
+            urls.append(f"https://{variables['aiko_domain']}/ is the site; /api/openapi.json describes the API")
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows] + urls
 
@@ -62,9 +66,10 @@ def status_problems(hostvars: dict, hosts: list[str]) -> list[str]:
         variables = hostvars[host]
         problems += [f"{host}: {row['unit']} is {row['active']}; see: journalctl --unit {row['unit']}"
                      for row in _units(variables) if not _well(row)]
-        slots = [row for row in _units(variables) if row["unit"].startswith("aiko-backend@")]
-        if slots and all(row["active"] == "inactive" for row in slots):
-            problems.append(f"{host}: no slot of aiko-backend serves; see: aiko-release status")
+        for part in PARTS:
+            slots = [row for row in _units(variables) if row["unit"].startswith(f"aiko-{part}@")]
+            if slots and all(row["active"] == "inactive" for row in slots):
+                problems.append(f"{host}: no slot of aiko-{part} serves; see: aiko-release --part {part} status")
         health = variables.get("__status_health", {})
         if "proxy" in variables["group_names"] and health.get("status") != 200:
             problems.append(f"{host}: https://{variables['aiko_domain']}/health gave {health.get('status')}")

@@ -92,12 +92,14 @@ def host(states: dict, health: dict | None = None, **more) -> dict:
         "group_names": ["backend", *(["proxy"] if health is not None else [])], "aiko_domain": "aiko.test", "aiko_address": "10.0.0.1",
         "__status_units": units(**states),
         "__status_packages": {"stdout": "postgresql-15 15.8-0+deb12u1\nredis-server \nnginx 1.22.1-9+b1\n"},
-        "__status_release": {"stdout": '{"current": "abc123"}'}, "__status_health": health or {}, **more,
+        "__status_backend": {"stdout": '{"current": "abc123"}'}, "__status_frontend": {"stdout": '{"current": "def456"}'},
+        "__status_health": health or {}, **more,
     }
 
 
 GOOD = {"nginx.service": "active", "postgresql@15-main.service": "active", "aiko-backend@blue.service": "active",
-        "aiko-backend@green.service": "inactive", "aiko-backend-check@blue.service": "inactive"}
+        "aiko-backend@green.service": "inactive", "aiko-backend-check@blue.service": "inactive",
+        "aiko-frontend@blue.service": "inactive", "aiko-frontend@green.service": "active", "aiko-frontend-check@green.service": "inactive"}
 
 
 def test_status_shows_versions_and_urls():
@@ -108,6 +110,7 @@ def test_status_shows_versions_and_urls():
         ["one", "nginx", "active", "(running)", "1.22.1-9"], ["one", "postgresql@15-main", "active", "(running)", "15.8-0"],
         ["one", "aiko-backend@blue", "active", "(running)", "release", "abc123"],
     ]
+    assert ["one", "aiko-frontend@green", "active", "(running)", "release", "def456"] in [line.split() for line in lines]
     assert not any("check@" in line for line in lines)
     assert "https://aiko.test/health at 10.0.0.1: 200" in lines
 
@@ -123,7 +126,9 @@ def test_status_is_content_with_a_host_that_is_well():
      "one: aiko-worker@ai.service is inactive; see: journalctl --unit aiko-worker@ai.service"),
     ({"aiko-backend@blue.service": "failed"}, None,
      "one: aiko-backend@blue.service is failed; see: journalctl --unit aiko-backend@blue.service"),
-    ({"aiko-backend@blue.service": "inactive"}, None, "one: no slot of aiko-backend serves; see: aiko-release status"),
+    ({"aiko-backend@blue.service": "inactive"}, None, "one: no slot of aiko-backend serves; see: aiko-release --part backend status"),
+    ({"aiko-frontend@green.service": "inactive"}, None,
+     "one: no slot of aiko-frontend serves; see: aiko-release --part frontend status"),
     ({}, {"status": 503}, "one: https://aiko.test/health gave 503"),
     ({}, {"status": -1}, "one: https://aiko.test/health gave -1"),
 ])
@@ -134,6 +139,6 @@ def test_status_names_what_is_not_well(states, health, problem):
 
 def test_status_of_a_host_without_anything():
     """A bare host, or one in check mode, gives a table and no traceback."""
-    bare = {"group_names": [], "__status_units": {"stdout": ""}, "__status_packages": {"stdout": ""}, "__status_release": {"skipped": True}}
+    bare = {"group_names": [], "__status_units": {"stdout": ""}, "__status_packages": {"stdout": ""}, "__status_backend": {"skipped": True}}
     assert status.status_table({"bare": bare}, ["bare"]) == ["HOST  SERVICE  STATE  VERSION"]
     assert status.status_problems({"bare": bare}, ["bare"]) == []

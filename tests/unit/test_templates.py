@@ -277,7 +277,11 @@ def test_a_site_with_frontends(one):
     text, found = one("site-frontends"), blocks(one("site-frontends"))
     assert found["/"] != ["proxy_pass http://aiko_backend"]
     assert "proxy_pass http://aiko_frontend" in found["/"]
-    assert "proxy_pass http://aiko_frontend" in found["/api/health"]
+    limits = {"/api/health": [], "/api/session": ["limit_req zone=auth_limit burst=10 nodelay"], "/api/bff": ["limit_req zone=api_limit burst=20 nodelay"]}
+    for path, limit in limits.items():
+        assert found[f"= {path}"] == found[f"{path}/"] == [*limit, "proxy_pass http://aiko_frontend"]
+    assert "proxy_cache aiko_assets" in found["/_next/static/"]
+    assert "error_page 502 503 504 /__maintenance" in found["/"]
     assert "server 192.0.2.9:5000 max_fails=2 fail_timeout=5s;" in text
     assert "set_real_ip_from 198.51.100.0/24;" in text
     assert "server_name aiko.example.com www.example.com;" in text
@@ -322,4 +326,10 @@ def test_both_header_profiles(one, profile, expected, absent):
     assert found["Strict-Transport-Security"] == "$aiko_hsts"
     assert not set(absent) & set(found)
     if profile == "modern":
-        assert "default-src 'self'" in found["Content-Security-Policy"]
+        assert found["Content-Security-Policy"] == "$aiko_policy"
+
+
+def test_a_policy_of_a_page_replaces_the_general_one(one):
+    """Both would count, and the general one forbids what the page allows its own scripts."""
+    assert re.search(r'map \$upstream_http_content_security_policy \$aiko_policy \{\s+"" "default-src \'self\';[^"]+";', one("site"))
+    assert "proxy_hide_header Content-Security-Policy;" in body(one("proxy"))
