@@ -34,7 +34,7 @@ def ask(name: str, question: Callable[[], Any]) -> Future:
     def run() -> None:
         try:
             outcome, done = context.run(question), future.set_result
-        except Exception as error:
+        except BaseException as error:  # whatever it is, those who wait must learn of it
             outcome, done = error, future.set_exception
         with _guard:
             del _running[key]

@@ -107,7 +107,7 @@ def test_one_id_from_the_request_to_the_task(place: SimpleNamespace, settings: d
         trace = uuid.uuid4().hex
         program = (
             f"from aiko.requestid import current_id; current_id.set('{trace}'); from aiko.tasks.probe import sleep; "
-            "sleep.apply_async(args=(30,), time_limit=1, soft_time_limit=20)"
+            "sleep.apply_async(args=(30,), time_limit=1, soft_time_limit=2)"
         )
         subprocess.run([sys.executable, "-c", program], cwd=BACKEND, env=environment(own), check=True)
         servers.wait_for(
