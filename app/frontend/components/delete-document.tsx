@@ -37,7 +37,7 @@ export function DeleteDocument({ document, onClose, onDeleted }: Props) {
       confirm={t("documents.delete")}
       cancel={t("dialog.cancel")}
       onConfirm={() => void remove()}
-      onClose={() => asking && onClose()}
+      onClose={onClose}
     >
       <p>{t("documents.delete.text", { title: document.title })}</p>
     </ConfirmDialog>

@@ -14,6 +14,7 @@ export function DeleteQuiz({ id, title }: { id: string; title: string }) {
   const [problem, setProblem] = useState<PlainProblem>();
 
   async function remove() {
+    setAsking(false);
     setProblem(undefined);
     try {
       await call("DELETE", `quizzes/${id}`);

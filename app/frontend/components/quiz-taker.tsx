@@ -1,6 +1,6 @@
 "use client";
 import { useRouter } from "next/navigation";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { ConfirmDialog } from "@/components/confirm-dialog";
 import { ProblemNotice } from "@/components/problem-notice";
 import { QuestionChoices } from "@/components/question-choices";
@@ -15,14 +15,22 @@ import { useWords } from "@/words/client";
 export function QuizTaker({ quiz, userId }: { quiz: QuizFull; userId: string }) {
   const { t } = useWords();
   const router = useRouter();
-  const { answers, give, forget } = useAnswers(quiz.id, userId, quiz.questions);
+  const form = useRef<HTMLFormElement>(null);
+  const { answers, give, forget, giveEarly } = useAnswers(quiz.id, userId, quiz.questions);
   const [busy, setBusy] = useState(false);
   const [asking, setAsking] = useState(false);
   const [problem, setProblem] = useState<PlainProblem>();
   const total = quiz.questions.length;
   const given = quiz.questions.filter(({ id }) => id in answers).length;
 
+  // What was chosen while the page was still waking up.
+  useEffect(() => {
+    if (form.current) giveEarly(new FormData(form.current));
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- once
+  }, []);
+
   async function handIn() {
+    setAsking(false);
     setBusy(true);
     setProblem(undefined);
     try {
@@ -37,6 +45,7 @@ export function QuizTaker({ quiz, userId }: { quiz: QuizFull; userId: string }) 
 
   return (
     <form
+      ref={form}
       className="questions"
       method="post"
       onSubmit={(event) => {
@@ -46,6 +55,7 @@ export function QuizTaker({ quiz, userId }: { quiz: QuizFull; userId: string }) 
         else void handIn();
       }}
     >
+      <p className="hint">{t("quiz.draft")}</p>
       {quiz.questions.map((question, n) => (
         <QuestionChoices key={question.id} question={question} number={n + 1} total={total} value={answers[question.id]} onGive={give} />
       ))}
@@ -60,7 +70,6 @@ export function QuizTaker({ quiz, userId }: { quiz: QuizFull; userId: string }) 
           </p>
           <SubmitButton busy={busy} label={t("quiz.submit")} busyLabel={t("quiz.busy")} />
         </div>
-        <p className="hint">{t("quiz.draft")}</p>
       </div>
       {asking && (
         <ConfirmDialog

@@ -6,7 +6,7 @@ export function SearchField({ value, onSearch }: { value: string; onSearch: (q: 
   const { t } = useWords();
   const id = useId();
   return (
-    <search className="field">
+    <div className="field" role="search">
       <label htmlFor={id}>{t("documents.search")}</label>
       <input
         id={id}
@@ -17,6 +17,6 @@ export function SearchField({ value, onSearch }: { value: string; onSearch: (q: 
         value={value}
         onChange={(event) => onSearch(event.target.value)}
       />
-    </search>
+    </div>
   );
 }

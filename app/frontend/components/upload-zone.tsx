@@ -1,5 +1,5 @@
 "use client";
-import { useRef, useState, type DragEvent } from "react";
+import { useEffect, useRef, useState, type DragEvent } from "react";
 import { Notice } from "@/components/notice";
 import { ProblemNotice } from "@/components/problem-notice";
 import { ProgressBar } from "@/components/progress-bar";
@@ -44,6 +44,11 @@ export function UploadZone({ maxMb, onUploaded }: { maxMb: number; onUploaded: (
       setState({ is: "failed", file, problem });
     }
   }
+
+  // A file that was chosen while the page was still waking up.
+  useEffect(() => {
+    if (input.current?.files?.length) input.current.dispatchEvent(new Event("change", { bubbles: true }));
+  }, []);
 
   function drop(event: DragEvent) {
     event.preventDefault();

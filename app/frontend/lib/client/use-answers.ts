@@ -1,5 +1,5 @@
 import { useMemo } from "react";
-import { useLocalText } from "@/lib/client/use-local-text";
+import { read, useLocalText } from "@/lib/client/use-local-text";
 import type { Question } from "@/lib/types";
 
 export type Answers = Record<string, string>;
@@ -24,11 +24,17 @@ export function usableAnswers(text: string | null, questions: readonly Question[
 
 /** The answers given so far, kept in this browser until they are handed in. Each person has their own. */
 export function useAnswers(quizId: string, userId: string, questions: readonly Question[]) {
-  const [text, store] = useLocalText(`aiko-answers:${userId}:${quizId}`);
+  const key = `aiko-answers:${userId}:${quizId}`;
+  const [text, store] = useLocalText(key);
   const answers = useMemo(() => usableAnswers(text, questions), [text, questions]);
   return {
     answers,
     give: (questionId: string, option: string) => store(JSON.stringify({ ...answers, [questionId]: option })),
+    /** Takes over what the form itself holds, from before this code ran in the browser. */
+    giveEarly: (form: FormData) => {
+      const early = usableAnswers(JSON.stringify(Object.fromEntries(form)), questions);
+      if (Object.keys(early).length) store(JSON.stringify({ ...usableAnswers(read(key), questions), ...early }));
+    },
     forget: () => store(null),
   };
 }

@@ -4,7 +4,7 @@ import { useSyncExternalStore } from "react";
 const memory = new Map<string, string>();
 const CHANGED = "aiko-local-text";
 
-function read(key: string): string | null {
+export function read(key: string): string | null {
   try {
     return window.localStorage.getItem(key);
   } catch {
