@@ -13,6 +13,8 @@ const config = {
   reactStrictMode: true,
   // `npm run lint` does; hosts that build need no linter.
   eslint: { ignoreDuringBuilds: true },
+  // For everybody, not only for robots: the title is in the head from the start, and not streamed in after it.
+  htmlLimitedBots: /.*/,
   images: {
     // Only pictures of our own build are optimized, at few sizes: nobody makes the server resize at will.
     localPatterns: [{ pathname: "/_next/static/media/**", search: "" }],

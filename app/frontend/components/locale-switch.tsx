@@ -17,8 +17,9 @@ export function LocaleSwitch() {
   return (
     <div className="switch" role="group" aria-label={t("settings.language")}>
       {LOCALES.map((locale) => (
-        <button key={locale} type="button" lang={locale} aria-label={NAMES[locale]} aria-pressed={locale === current} onClick={() => choose(locale)}>
+        <button key={locale} type="button" lang={locale} aria-pressed={locale === current} onClick={() => choose(locale)}>
           {locale.toUpperCase()}
+          <span className="visually-hidden"> {NAMES[locale]}</span>
         </button>
       ))}
     </div>

@@ -39,8 +39,8 @@ export function StatusWork({ status, locale, t }: { status: Status; locale: Loca
             </li>
           ))}
           <li>
-            <span className="label">{t("status.beat")}</span>
-            <span>{typeof last === "number" ? t("status.beat.last", { seconds: span(last, locale) }) : t("status.beat.never")}</span>
+            <p className="label">{t("status.beat")}</p>
+            <span className="facts">{typeof last === "number" ? t("status.beat.last", { seconds: span(last, locale) }) : t("status.beat.never")}</span>
           </li>
         </ul>
       </section>

@@ -9,6 +9,9 @@ import { localeOf } from "@/lib/server/page";
 import type { DocumentFull } from "@/lib/types";
 import { words } from "@/words/server";
 
+/** So many characters of the text the backend gives with the document. */
+const EXCERPT = 2000;
+
 type Props = { params: Promise<{ locale: string; id: string }> };
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
@@ -47,9 +50,9 @@ export default async function DocumentPage({ params }: Props) {
           <h2 id="excerpt">{t("document.excerpt")}</h2>
           <p className="soft small">{t("document.excerpt.note")}</p>
           {/* Scrolls, so the keyboard must reach it. */}
-          <div className="excerpt" tabIndex={0} role="region" aria-labelledby="excerpt">
+          <div className="excerpt" tabIndex={0} role="group" aria-labelledby="excerpt">
             {document.excerpt}
-            {document.characters > document.excerpt.length && "…"}
+            {document.characters > EXCERPT && " …"}
           </div>
           <p>
             <a href={`/api/bff/documents/${document.id}/file`} download>
