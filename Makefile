@@ -44,7 +44,7 @@ down: ## Remove the host and everything it mounted or started
 	@$(LAB) down $(HOST)
 
 test: setup ## All tests
-	@$(LAB) setup
+	@$(LAB) setup --browser
 	@$(BIN)/python tests/run.py
 
 lint: setup ## Linters alone
@@ -52,15 +52,15 @@ lint: setup ## Linters alone
 
 unit: setup ## Tests that need no deployed host, and the application's own
 	@$(LAB) setup
-	@$(BIN)/python tests/run.py policy unit app
+	@$(BIN)/python tests/run.py policy unit app frontend
 
 molecule: setup ## One role's tests: make molecule ROLE=redis [DIST=bookworm]
 	@test -n "$(ROLE)" || { echo "make: ROLE is not set. Expected: the name of a scenario below molecule/. Remedy: make molecule ROLE=redis"; exit 1; }
-	@$(LAB) setup
+	@$(LAB) setup --browser
 	@molecule/run $(ROLE)$(if $(filter bookworm,$(DIST)),:bookworm)
 
 bench: setup ## Figures: boot, converges, and one package transaction as the floor
-	@$(LAB) setup
+	@$(LAB) setup --browser
 	@$(BIN)/python tests/bench.py
 
 lock: setup ## Make the hash locks anew from requirements*.in

@@ -60,6 +60,7 @@ def suites() -> list[Suite]:
         Suite("unit", [*PYTEST, "tests/unit"]),
         *scenarios,
         Suite("app", ["tests/app"]),
+        Suite("frontend", ["tests/frontend"]),
         # Boots and kills many hosts; beside others, its own lab keeps them apart.
         Suite("lab", [*PYTEST, "tests/lab/test_lab_hosts.py"]),
     ]

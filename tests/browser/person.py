@@ -50,12 +50,12 @@ class Person:
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("console", self._listen)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("pageerror", lambda error: self.complaints.append(f"{self.page.url}: {error}"))
 
     def _listen(self, message) -> None:
         # An answer of 4xx or 5xx is a line here, too; those are provoked, and asserted where they are.
         if message.type == "error" and "Failed to load resource" not in message.text:
-            self.complaints.append(message.text)
+            self.complaints.append(f"{self.page.url}: {message.text}")
 
     def say(self, key: str, **values: object) -> str:
         """The words under a key, with its placeholders filled."""

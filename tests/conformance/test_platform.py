@@ -11,7 +11,7 @@ from tests.conformance.conftest import platform_address
 
 testinfra_hosts = ["ansible://all"]
 
-SECRETS = "/etc/aiko/credentials"
+SECRETS = ("/etc/aiko/credentials", "/etc/aiko/frontend-credentials")
 
 
 @pytest.mark.ledger("NX1")
@@ -30,8 +30,10 @@ def test_only_ssh_http_and_https_are_open(host):
         expected |= {5432}
     if name in groups["redis"] and elsewhere("backend", "worker", "scheduler"):
         expected |= {6379, 6380}
-    if name in groups["backend"] and elsewhere("proxy"):
+    if name in groups["backend"] and elsewhere("proxy", "frontend"):
         expected |= {5000}
+    if name in groups["frontend"] and elsewhere("proxy"):
+        expected |= {3000}
     listening = [line.split()[3].rsplit(":", 1) for line in host.check_output("ss --no-header --tcp --listening --numeric").splitlines()]
     beyond = {int(port) for where, port in listening if not where.startswith(("127.", "[::1]"))}
     assert beyond == expected
@@ -55,18 +57,18 @@ def test_services_are_called_by_name(host):
 @pytest.mark.ledger("SY3")
 def test_no_secret_is_where_others_can_read_it(host):
     """A secret in a unit file, a process list or the journal is a secret no more."""
-    names = host.run(f"sudo ls {SECRETS}").stdout.split()
+    names = host.run(f"sudo find {' '.join(SECRETS)} -type f").stdout.split()
     if not names:
-        assert not host.file("/etc/aiko/backend.env").exists
+        assert not host.file("/etc/aiko/backend.env").exists and not host.file("/etc/aiko/frontend.env").exists
         return
     for name in names:
-        value = host.check_output(f"sudo cat {SECRETS}/{name}")
+        value = host.check_output(f"sudo cat {name}")
         assert re.fullmatch(r"[0-9a-f]{64}", value), f"{name} is not 32 random bytes in hexadecimal"
         for place in ("systemctl show '*'", "ps -e -o args", "journalctl --no-pager", "cat /etc/systemd/system/*.service"):
             # grep reads the pattern from standard input, so that it is in no process list itself.
-            command = f"sudo sh -c \"({place}) 2>/dev/null | grep -c -F -f {SECRETS}/{name}\""
+            command = f"sudo sh -c \"({place}) 2>/dev/null | grep -c -F -f {name}\""
             assert host.run(command).stdout.strip() == "0", f"{name} is shown by: {place}"
-            search = f"sudo grep -r -l -F -f {SECRETS}/{name} --exclude-dir=venv"
+            search = f"sudo grep -r -l -F -f {name} --exclude-dir=venv --exclude-dir=node_modules"
             readable = host.run(f"{search} /etc /srv/aiko /usr/local /var/lib/aiko").stdout.split()
         for path in readable:
             mode = int(host.check_output(f"sudo stat --format %a {path}"), 8)

@@ -38,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("names", nargs=names, metavar="NAME")
         return sub
 
-    add("setup", "install the Debian packages the lab needs, if some are missing")
+    setup = add("setup", "install the Debian packages the lab needs, if some are missing")
+    setup.add_argument("--browser", action="store_true", help="and those of tests that look at pages")
     up = add("up", "bring hosts up and wait until they are ready; those that run already are left alone", "+")
     up.add_argument("--dist", choices=DISTS, default=DISTS[0], help="Debian release (default: %(default)s)")
     up.add_argument("--owner", type=int, metavar="PID", help="take the hosts down when this process ends")
@@ -122,8 +123,8 @@ def show(reports: list[dict], as_json: bool) -> None:
         print(line.rstrip())
 
 
-def _setup(_settings: Settings, _options) -> int:
-    installed = setup.install()
+def _setup(_settings: Settings, options) -> int:
+    installed = setup.install(options.browser)
     print(f"installed {', '.join(installed)}" if installed else "nothing to install")
     return 0
 

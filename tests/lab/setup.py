@@ -21,15 +21,20 @@ NEEDED = {
 }
 
 
-def missing_packages() -> list[str]:
+# What tests of pages need besides: a browser, the library that its driver's Node is linked with, and letters to draw.
+BROWSER = {"chromium": "chromium libatomic1 fonts-dejavu-core"}
+
+
+def missing_packages(needed: dict[str, str] = NEEDED) -> list[str]:
     """Return the Debian packages whose commands are not there."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    return sorted({package for command, package in NEEDED.items() if shutil.which(command, path=path) is None})
+    missing = [packages for command, packages in needed.items() if shutil.which(command, path=path) is None]
+    return sorted({package for packages in missing for package in packages.split()})
 
 
-def install() -> list[str]:
+def install(browser: bool = False) -> list[str]:
     """Install what is missing and return its names; LabError when apt-get does not manage it."""
-    packages = missing_packages()
+    packages = missing_packages({**NEEDED, **BROWSER} if browser else NEEDED)
     if packages:
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
