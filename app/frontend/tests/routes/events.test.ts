@@ -51,13 +51,15 @@ describe("the events of a task", () => {
   });
 
   // Why: a page that was closed must not be asked for until the task ends; with many, that is the backend's load.
-  test("stop when the page has gone", async () => {
+  test.each([
+    ["its request is aborted", (gone: AbortController) => gone.abort()],
+    ["nobody reads any more", (_: AbortController, reader: ReadableStreamDefaultReader) => void reader.cancel()],
+  ])("stop when %s", async (_, leave) => {
     const { seen } = await tells(task("STARTED", 0.1));
     const gone = new AbortController();
     const reader = taskEvents(ID, "t", request(gone.signal), 5).getReader();
     await vi.waitFor(() => expect(seen.length).toBeGreaterThan(2));
-    gone.abort();
-    await reader.cancel();
+    leave(gone, reader);
     await vi.waitFor(async () => {
       const before = seen.length;
       await new Promise((resolve) => setTimeout(resolve, 50));
