@@ -132,16 +132,14 @@ describe("uploading", () => {
   });
 
   test("shows how far it has come, and can be cancelled", async () => {
-    let sent: XMLHttpRequest | undefined;
-    vi.spyOn(XMLHttpRequest.prototype, "send").mockImplementation(function (this: XMLHttpRequest) {
-      sent = this;
-    });
+    const send = vi.spyOn(XMLHttpRequest.prototype, "send").mockImplementation(() => undefined);
     const abort = vi.spyOn(XMLHttpRequest.prototype, "abort").mockImplementation(function (this: XMLHttpRequest) {
       this.dispatchEvent(new ProgressEvent("abort"));
     });
     desk();
     await choose(new File(["x"], "notes.txt"));
-    sent?.upload.dispatchEvent(new ProgressEvent("progress", { loaded: 30, total: 60 }));
+    const sending = send.mock.contexts[0] as XMLHttpRequest;
+    sending.upload.dispatchEvent(new ProgressEvent("progress", { loaded: 30, total: 60 }));
     await waitFor(() => expect(screen.getByRole("progressbar", { name: "Uploading notes.txt" }).getAttribute("aria-valuenow")).toBe("50"));
     await userEvent.click(screen.getByRole("button", { name: "Cancel the upload" }));
     expect(abort).toHaveBeenCalled();
