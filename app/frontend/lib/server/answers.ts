@@ -6,6 +6,7 @@ const TITLES: Record<number, string> = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  413: "Content Too Large",
   502: "Bad Gateway",
   503: "Service Unavailable",
 };

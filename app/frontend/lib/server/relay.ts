@@ -4,6 +4,7 @@ import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { problemResponse } from "@/lib/server/answers";
 import { backendUrl, forwarded, reason } from "@/lib/server/backend";
+import { setting } from "@/scripts/settings.mjs";
 
 /** Without a byte for so long the backend is given up; it answers an upload once it has read the whole document. */
 const IDLE_MS = 60_000;
@@ -21,12 +22,23 @@ export async function relay(request: Request, path: string, token: string): Prom
     const value = request.headers.get(name);
     if (value) headers[name] = value;
   }
+  if (Number(headers["content-length"]) > uploadLimit()) {
+    return problemResponse(413, "the upload is too large", { "x-request-id": requestId });
+  }
   try {
     return answer(await send(request, backendUrl(path), headers), requestId);
   } catch (error) {
     if (!request.signal.aborted) console.error(`backend: ${request.method} ${path} (request ${requestId}) got no answer: ${reason(error)}`);
     return problemResponse(502, "the application's server does not answer; try again in a moment", { "x-request-id": requestId });
   }
+}
+
+/**
+ * The backend's limit and room for a form around the file. Asked here, because the backend hangs up on who goes on sending,
+ * and then its answer is lost as often as not.
+ */
+function uploadLimit(): number {
+  return (Number(setting("MAX_UPLOAD_MB")) + 1) * 1024 * 1024;
 }
 
 function send(request: Request, url: string, headers: Record<string, string>): Promise<IncomingMessage> {

@@ -163,6 +163,17 @@ describe("an upload", () => {
     server.close();
   });
 
+  // Why: while the browser goes on sending, the backend's refusal is lost in the broken connection.
+  test("that says it is too large is refused before the backend is asked", async () => {
+    const { seen } = await startBackend((_, response) => json(response, 201, {}));
+    const body = () => new Blob(["x"]).stream() as ReadableStream<Uint8Array>;
+    const of = (mib: number) => upload(body(), { "content-length": String(mib * 1024 * 1024 + 1) });
+    expect((await POST(of(21), at("documents"))).status).toBe(413);
+    vi.stubEnv("MAX_UPLOAD_MB", "5");
+    expect((await POST(of(6), at("documents"))).status).toBe(413);
+    expect(seen).toEqual([]);
+  });
+
   // Why: the person must read "too large", not "the server does not answer".
   test("that is refused before it is whole still gets the refusal", async () => {
     const server = createServer((_, response) => {
