@@ -37,7 +37,8 @@ export function middleware(request: NextRequest): NextResponse {
   response.headers.set("content-security-policy", policy);
   // One address, two languages: no shared cache may keep it, and browsers ask each time (304 while nothing changed).
   // A Vary of ours would not arrive, Next sets its own over it.
-  if (hashes) response.headers.set("cache-control", "private, no-cache");
+  // Not no-cache: Next takes our answer's headers for the request's as well, and would never answer 304.
+  if (hashes) response.headers.set("cache-control", "private, max-age=0, must-revalidate");
   if (leavesSession(request.nextUrl, request.headers)) response.cookies.set(SESSION_COOKIE, "", { ...SESSION_COOKIE_OPTIONS, maxAge: 0 });
   return response;
 }

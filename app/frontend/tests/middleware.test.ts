@@ -53,7 +53,7 @@ describe("a page's policy", () => {
   test("of a prerendered page has that page's hashes, and no cache shares it", () => {
     const response = middleware(asked("/", { "accept-language": "en" }));
     expect(response.headers.get("content-security-policy")).toContain("'sha256-en'");
-    expect(response.headers.get("cache-control")).toBe("private, no-cache");
+    expect(response.headers.get("cache-control")).toBe("private, max-age=0, must-revalidate");
   });
 
   test("of any other page has a nonce that differs each time and that Next is told", () => {
