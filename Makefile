@@ -59,9 +59,9 @@ molecule: setup ## One role's tests: make molecule ROLE=redis [DIST=bookworm]
 	@$(LAB) setup --browser
 	@molecule/run $(ROLE)$(if $(filter bookworm,$(DIST)),:bookworm)
 
-bench: setup ## Figures: boot, converges, and one package transaction as the floor
+bench: setup ## Figures: boot, converges, one package transaction as the floor, the frontend
 	@$(LAB) setup --browser
-	@$(BIN)/python tests/bench.py
+	@$(BIN)/python -m tests.bench
 
 lock: setup ## Make the hash locks anew from requirements*.in
 	env -u PIP_FIND_LINKS -u UV_FIND_LINKS uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

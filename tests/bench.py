@@ -1,19 +1,23 @@
-"""Figures of the main job, side by side in one run: boot, converges, and one package transaction as the floor.
+"""Figures of the main job, side by side in one run: boot, converges, one package transaction as the floor, and the frontend.
 
-    python tests/bench.py [trixie|bookworm]
+    python -m tests.bench [trixie|bookworm]
 
 Machines are noisy: the ratios are what to compare, not the seconds.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
+
+from tests import bench_frontend
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONFIG = pathlib.Path(os.environ.get("AIKO_LAB_RUN", "/run/aiko-lab")) / "ssh_config"
@@ -21,13 +25,22 @@ HOST, FLOOR = "bench-site", "bench-floor"
 # What site.yml installs, in one transaction; the majors are those of the distribution.
 PACKAGES = (
     "ca-certificates python3-apt tzdata openssl ssl-cert postgresql python3-psycopg2 "
-    "redis-server redis-tools python3-venv nginx-light"
+    "redis-server redis-tools python3-venv nginx-light nodejs"
 )
 INSTALL = f"sudo apt-get update -q && sudo DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {PACKAGES}"
 
 
-def lab(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "tests.lab", *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+def lab(*arguments: str) -> str:
+    command = [sys.executable, "-m", "tests.lab", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def on_host(command: str) -> str:
+    """Run a command as root on the deployed host; its output, or an end of the whole run."""
+    done = subprocess.run(["ssh", "-F", str(CONFIG), HOST, f"sudo sh -c {shlex.quote(command)}"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command} failed on {HOST}:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def timed(title: str, *command: str, env: dict[str, str] | None = None) -> tuple[float, str]:
@@ -66,6 +79,8 @@ def main() -> None:
             if "changed=0" not in again:
                 raise SystemExit(f"the second converge changed something:\n{again[-3000:]}")
             timed("check mode on the converged host", *site, "--check", "--diff", env=env)
+            address = next(one["address"] for one in json.loads(lab("list", "--json"))["hosts"] if one["name"] == HOST)
+            bench_frontend.figures(on_host, address, "aiko-lab.test")
         finally:
             lab("down", HOST, FLOOR)
     print(f"\nfirst converge / floor: {first / floor:.1f}\nsecond converge / first: {second / first:.2f}\n")
