@@ -37,7 +37,8 @@ def lab(*arguments: str) -> str:
 
 def on_host(command: str) -> str:
     """Run a command as root on the deployed host; its output, or an end of the whole run."""
-    done = subprocess.run(["ssh", "-F", str(CONFIG), HOST, f"sudo sh -c {shlex.quote(command)}"], capture_output=True, text=True, check=False)
+    ssh = ["ssh", "-F", str(CONFIG), HOST, f"sudo sh -c {shlex.quote(command)}"]
+    done = subprocess.run(ssh, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{command} failed on {HOST}:\n{done.stdout}{done.stderr}")
     return done.stdout
