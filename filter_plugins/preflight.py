@@ -15,7 +15,7 @@ from ansible.errors import AnsibleFilterError
 
 RELEASES = {"bookworm": "12", "trixie": "13"}
 SINGLE = {"postgresql": "database", "redis": "Redis"}
-PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "backend", "celery", "nginx")
+PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "backend", "celery", "nginx", "exporters", "prometheus", "alertmanager")
 # Memory of what is not configured by size: the system itself, nginx, page cache that keeps it usable.
 RESERVED_MB = 256
 # Connections that PostgreSQL keeps for its superuser, and some for the operator's own.
