@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 # Bytecode of a run as root must not lie in a user's checkout.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup up down status test lint unit molecule bench lock docs
+.PHONY: help setup up down status test lint unit molecule bench lock docs dashboards
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -69,3 +69,6 @@ lock: setup ## Make the hash locks anew from requirements*.in
 
 docs: setup ## Make the roles' READMEs anew from their argument_specs
 	@$(BIN)/python tests/tools/role_readmes.py
+
+dashboards: setup ## Make the dashboards anew from roles/grafana/dashboards
+	@$(BIN)/python -m roles.grafana.dashboards
