@@ -11,6 +11,19 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 LOOPBACK = "127.0.0.1"
+# Who is told of a cause need not be told of what follows from it.
+INHIBITIONS = [
+    {"source_matchers": ['alertname="HostDown"'], "target_matchers": ['alertname!="HostDown"'], "equal": ["environment", "instance"]},
+    {"source_matchers": ['alertname="BackendDown"'],
+     "target_matchers": ['alertname=~"SiteDown|ErrorBudgetBurn.*|LatencyBudgetBurn.*"'], "equal": ["environment"]},
+    {"source_matchers": ['alertname="DatabaseDown"'],
+     "target_matchers": ['alertname=~"SiteDown|ErrorBudgetBurn.*|LatencyBudgetBurn.*|TasksFailing"'], "equal": ["environment"]},
+    {"source_matchers": ['alertname="RedisDown"'],
+     "target_matchers": ['alertname=~"SiteDown|ErrorBudgetBurn.*|LatencyBudgetBurn.*|TasksFailing|WorkerHeartbeatStale|BeatSilent"'],
+     "equal": ["environment"]},
+    # The same thing, worse.
+    {"source_matchers": ['severity="page"'], "target_matchers": ['severity="ticket"'], "equal": ["alertname", "environment", "instance"]},
+]
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 
 
@@ -104,8 +117,6 @@ def exporter_units(services: dict, enabled: list[str], address: str) -> dict:
                     *services[name]["arguments"],
                     f"--web.listen-address={address}:{services[name]['port']}",
                 ]),
-                # A user that exists while the service runs, and owns nothing.
-                "DynamicUser": True,
                 "User": f"{name}-exporter",
                 "Restart": "always",
                 "RestartSec": 2,
@@ -218,6 +229,42 @@ def shorter(one: str, other: str) -> str:
     return min(one, other, key=seconds)
 
 
+def alertmanager_configuration(settings: dict) -> dict:
+    """The content of alertmanager.yml.
+
+    Args:
+        settings: the role's variables by name without ``alertmanager_``, and ``password_file``, where the mail account's password lies.
+    """
+    people: dict = {"name": "people"}
+    if settings["email_to"]:
+        people["email_configs"] = [{"to": settings["email_to"], "send_resolved": True}]
+    if settings["webhook_url"]:
+        people["webhook_configs"] = [{"url": settings["webhook_url"], "send_resolved": True}]
+    watchdog: dict = {"name": "watchdog"}
+    if settings["watchdog_url"]:
+        watchdog["webhook_configs"] = [{"url": settings["watchdog_url"], "send_resolved": False}]
+    common: dict = {"resolve_timeout": "5m"}
+    if settings["smarthost"]:
+        common |= {"smtp_smarthost": settings["smarthost"], "smtp_from": settings["email_from"], "smtp_require_tls": settings["smtp_tls"]}
+    if settings["smtp_user"]:
+        common |= {"smtp_auth_username": settings["smtp_user"], "smtp_auth_password_file": settings["password_file"]}
+    return {
+        "global": common,
+        "route": {
+            "receiver": "people",
+            "group_by": ["alertname", "environment"],
+            "group_wait": settings["group_wait"],
+            "group_interval": settings["group_interval"],
+            "repeat_interval": settings["repeat_interval"],
+            # Always firing: it is there to be missed.
+            "routes": [{"receiver": "watchdog", "matchers": ['alertname="Watchdog"'], "group_wait": "0s", "group_interval": "1m",
+                        "repeat_interval": "1m"}],
+        },
+        "inhibit_rules": INHIBITIONS,
+        "receivers": [people, watchdog],
+    }
+
+
 def web_password(password: str, user: str) -> str:
     """The bcrypt hash of a password, the same in every run: its salt comes from user and password.
 
@@ -245,5 +292,6 @@ class FilterModule:
             "rule_files": rule_files,
             "unknown_alerts": unknown_alerts,
             "shorter": shorter,
+            "alertmanager_configuration": alertmanager_configuration,
             "web_password": web_password,
         }
