@@ -121,6 +121,7 @@ def exporter_units(services: dict, enabled: list[str], address: str) -> dict:
                 "Restart": "always",
                 "RestartSec": 2,
                 "TasksMax": 64,
+                "LogNamespace": "monitoring",
                 **services[name]["service"],
             },
             "Install": {"WantedBy": "multi-user.target"},

@@ -60,7 +60,7 @@ def status_problems(hostvars: dict, hosts: list[str]) -> list[str]:
     problems = []
     for host in hosts:
         variables = hostvars[host]
-        problems += [f"{host}: {row['unit']} is {row['active']}; see: journalctl --unit {row['unit']}"
+        problems += [f"{host}: {row['unit']} is {row['active']}; see: journalctl --namespace='*' --unit {row['unit']}"
                      for row in _units(variables) if not _well(row)]
         slots = [row for row in _units(variables) if row["unit"].startswith("aiko-backend@")]
         if slots and all(row["active"] == "inactive" for row in slots):

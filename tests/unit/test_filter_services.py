@@ -118,11 +118,11 @@ def test_status_is_content_with_a_host_that_is_well():
 
 
 @pytest.mark.parametrize(("states", "health", "problem"), [
-    ({"nginx.service": "failed"}, None, "one: nginx.service is failed; see: journalctl --unit nginx.service"),
+    ({"nginx.service": "failed"}, None, "one: nginx.service is failed; see: journalctl --namespace='*' --unit nginx.service"),
     ({"aiko-worker@ai.service": "inactive"}, None,
-     "one: aiko-worker@ai.service is inactive; see: journalctl --unit aiko-worker@ai.service"),
+     "one: aiko-worker@ai.service is inactive; see: journalctl --namespace='*' --unit aiko-worker@ai.service"),
     ({"aiko-backend@blue.service": "failed"}, None,
-     "one: aiko-backend@blue.service is failed; see: journalctl --unit aiko-backend@blue.service"),
+     "one: aiko-backend@blue.service is failed; see: journalctl --namespace='*' --unit aiko-backend@blue.service"),
     ({"aiko-backend@blue.service": "inactive"}, None, "one: no slot of aiko-backend serves; see: aiko-release status"),
     ({}, {"status": 503}, "one: https://aiko.test/health gave 503"),
     ({}, {"status": -1}, "one: https://aiko.test/health gave -1"),

@@ -116,7 +116,7 @@ class Units:
         """Why a unit is not well, in its own words; empty for one that is."""
         if name not in self.wanted or self.module.run_command(["systemctl", "is-active", "--quiet", name])[0] == 0:
             return ""
-        _, text, _ = self.module.run_command(["journalctl", "--no-pager", "--lines=30", "--output=cat", "--unit", name])
+        _, text, _ = self.module.run_command(["journalctl", "--namespace=*", "--no-pager", "--lines=30", "--output=cat", "--unit", name])
         return f"\nThe journal of {name} ends with:\n{text}"
 
     def do(self, verb: str, *names: str) -> None:
