@@ -22,7 +22,11 @@ INHIBITIONS = [
      "target_matchers": ['alertname=~"SiteDown|ErrorBudgetBurn.*|LatencyBudgetBurn.*|TasksFailing|WorkerHeartbeatStale|BeatSilent"'],
      "equal": ["environment"]},
     # The same thing, worse.
-    {"source_matchers": ['severity="page"'], "target_matchers": ['severity="ticket"'], "equal": ["alertname", "environment", "instance"]},
+    {"source_matchers": ['alertname="CertificateExpiresSoon"'], "target_matchers": ['alertname="CertificateExpiring"'],
+     "equal": ["environment", "instance", "site"]},
+    {"source_matchers": ['alertname="DiskNearlyFull"'], "target_matchers": ['alertname="DiskFilling"'],
+     "equal": ["environment", "instance", "mountpoint"]},
+    {"source_matchers": ['alertname="QueueWithoutWorker"'], "target_matchers": ['alertname="TargetMissing"'], "equal": ["environment", "pool"]},
 ]
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 
@@ -96,7 +100,10 @@ def site_targets(domain: str, port: int, blackbox: int) -> list[dict]:
 
 def pool_targets(pools: dict, port: int) -> list[dict]:
     """What Celery's pools publish: consecutive ports in the order of their names, see worker_environments."""
-    return [{"job": "celery", "port": int(port) + number, "labels": {"pool": name}} for number, name in enumerate(sorted(pools))]
+    return [
+        {"job": "celery", "port": int(port) + number, "labels": {"pool": name, "queues": ",".join(pools[name]["queues"])}}
+        for number, name in enumerate(sorted(pools))
+    ]
 
 
 def exporter_units(services: dict, enabled: list[str], address: str) -> dict:
@@ -179,33 +186,50 @@ def alert_rules(text: str, scale: float, runbooks: str, overrides: dict) -> str:
         text: the file, a ``groups`` map of Prometheus.
         scale: factor for ``for`` and ``keep_firing_for``.
         runbooks: address before ``runbook_url`` annotations that are no whole address.
-        overrides: alert to the parts of its rule that differ here; None takes the alert out.
+        overrides: name of an alert or a recording rule to the parts of it that differ here, ``threshold`` for the number that
+            ends its expression; None takes the rule out.
+
+    Raises:
+        AnsibleFilterError: a threshold for an expression that does not end with one.
     """
     groups = yaml.safe_load(text)["groups"]
     for group in groups:
-        group["rules"] = [_rule(rule, scale, runbooks, overrides) for rule in group["rules"] if overrides.get(rule.get("alert"), {}) is not None]
+        group["rules"] = [_rule(rule, scale, runbooks, overrides) for rule in group["rules"] if overrides.get(_name(rule), {}) is not None]
     return yaml.safe_dump({"groups": groups}, sort_keys=False, width=140, allow_unicode=True)
 
 
+def _name(rule: dict) -> str:
+    return rule.get("alert") or rule["record"]
+
+
 def _rule(rule: dict, scale: float, runbooks: str, overrides: dict) -> dict:
-    if "alert" not in rule:
-        return rule
-    made = dict(rule)
+    made, own = dict(rule), dict(overrides.get(_name(rule)) or {})
     for key in ("for", "keep_firing_for"):
         if key in made:
             made[key] = duration(round(seconds(made[key]) * float(scale), 3))
-    annotations = dict(made.get("annotations") or {})
-    if "runbook_url" in annotations and "://" not in annotations["runbook_url"]:
-        annotations["runbook_url"] = f"{runbooks.rstrip('/')}/{annotations['runbook_url']}"
-    own = overrides.get(rule["alert"]) or {}
-    made["annotations"] = {**annotations, **(own.get("annotations") or {})}
-    made["labels"] = {**(made.get("labels") or {}), **(own.get("labels") or {})}
-    return {**made, **{key: value for key, value in own.items() if key not in ("annotations", "labels")}}
+    if "threshold" in own:
+        made["expr"] = _with_threshold(_name(rule), made["expr"], own.pop("threshold"))
+    for key in ("annotations", "labels"):
+        if key in made or key in own:
+            made[key] = {**(made.get(key) or {}), **(own.pop(key, None) or {})}
+    runbook = made.get("annotations", {}).get("runbook_url", "")
+    if runbook and "://" not in runbook:
+        made["annotations"]["runbook_url"] = f"{runbooks.rstrip('/')}/{runbook}"
+    return {**made, **own}
+
+
+def _with_threshold(name: str, expression: str, number) -> str:
+    found = re.fullmatch(r"(.*[<>]=?\s*)[0-9.]+\s*", expression, re.DOTALL)
+    if not found or isinstance(number, bool) or not re.fullmatch(r"\d+(\.\d+)?", str(number)):
+        wrong = f"'{number}' is no number" if found else "its expression does not end with > or < and a number"
+        raise AnsibleFilterError(f"prometheus_alert_overrides: {name} cannot have this threshold: {wrong}. "
+                                 "Expected: a number of at least 0, for an alert that has one. Remedy: correct it, or state 'expr'")
+    return f"{found[1]}{number}"
 
 
 def unknown_alerts(overrides: dict, texts: list[str]) -> list[str]:
-    """Names in ``overrides`` that are no alert of any of the files."""
-    known = {rule.get("alert") for text in texts for group in yaml.safe_load(text)["groups"] for rule in group["rules"]}
+    """Names in ``overrides`` that are no rule of any of the files."""
+    known = {_name(rule) for text in texts for group in yaml.safe_load(text)["groups"] for rule in group["rules"]}
     return sorted(set(overrides) - known)
 
 
