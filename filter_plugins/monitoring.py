@@ -26,7 +26,8 @@ INHIBITIONS = [
      "equal": ["environment", "instance", "site"]},
     {"source_matchers": ['alertname="DiskNearlyFull"'], "target_matchers": ['alertname="DiskFilling"'],
      "equal": ["environment", "instance", "mountpoint"]},
-    {"source_matchers": ['alertname="QueueWithoutWorker"'], "target_matchers": ['alertname="TargetMissing"'], "equal": ["environment", "pool"]},
+    {"source_matchers": ['alertname="QueueWithoutWorker"'], "target_matchers": ['alertname="TargetMissing"'],
+     "equal": ["environment", "pool"]},
 ]
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 
