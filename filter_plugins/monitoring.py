@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pathlib
 import re
 
@@ -130,6 +131,8 @@ def exporter_units(services: dict, enabled: list[str], address: str) -> dict:
                 "RestartSec": 2,
                 "TasksMax": 64,
                 "LogNamespace": "monitoring",
+                # Programs made by Go before 1.20, which are Debian 12's, raise their limit of open files with setrlimit when they start.
+                "SystemCallFilter": ["@system-service", "~@privileged @resources", "setrlimit"],
                 **services[name]["service"],
             },
             "Install": {"WantedBy": "multi-user.target"},
@@ -172,6 +175,8 @@ def rule_texts(directory: str) -> dict:
 
 def rule_files(texts: dict, directory: str, scale: float, runbooks: str, overrides: dict) -> list[dict]:
     """The ``files`` of a config_tree task: every file of rules, each checked before it is put in place."""
+    # Ansible's own kinds of text are none that YAML knows.
+    overrides = json.loads(json.dumps(overrides))
     note = "# Ansible managed: roles/prometheus/files/rules/{}. Changes made here are lost.\n"
     return [
         {"path": f"{directory}/{name}", "content": note.format(name) + alert_rules(text, scale, runbooks, overrides),
