@@ -27,8 +27,15 @@ def _versions(variables: dict) -> dict[str, str]:
     for line in variables["__status_packages"]["stdout"].splitlines():
         name, _, version = line.partition(" ")
         if version:
-            versions[name.split("-")[0]] = version.split("+")[0]
+            # A major version, or "server", is no part of a unit's name; the exporters' names are whole.
+            versions[name if name.startswith("prometheus") else name.split("-")[0]] = version.split("+")[0]
     return versions
+
+
+def _alerts(variables: dict) -> list[str]:
+    """Alerts that fire and targets that are down, as Prometheus names them."""
+    asked = variables.get("__status_alerts", {})
+    return sorted(line.rsplit(" ", 1)[0] for line in asked.get("stdout", "").splitlines()) if asked.get("rc") == 0 else []
 
 
 def _release(variables: dict) -> str:
@@ -45,7 +52,8 @@ def status_table(hostvars: dict, hosts: list[str]) -> list[str]:
         versions, release = _versions(variables), _release(variables)
         for row in _units(variables):
             name = row["unit"].removesuffix(".service")
-            version = f"release {release}" if name.startswith("aiko-") else versions.get(name.split("@")[0].split("-")[0], "")
+            known = versions.get(name) or versions.get(name.split("@")[0].split("-")[0], "")
+            version = f"release {release}" if name.startswith("aiko-") else known
             rows.append((host, name, f"{row['active']} ({row['sub']})", version))
         health = variables.get("__status_health", {})
         if "status" in health:
@@ -65,6 +73,7 @@ def status_problems(hostvars: dict, hosts: list[str]) -> list[str]:
         slots = [row for row in _units(variables) if row["unit"].startswith("aiko-backend@")]
         if slots and all(row["active"] == "inactive" for row in slots):
             problems.append(f"{host}: no slot of aiko-backend serves; see: aiko-release status")
+        problems += [f"{host}: {line}; see: aiko-query --alerts" for line in _alerts(variables)]
         health = variables.get("__status_health", {})
         if "proxy" in variables["group_names"] and health.get("status") != 200:
             problems.append(f"{host}: https://{variables['aiko_domain']}/health gave {health.get('status')}")

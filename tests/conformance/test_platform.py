@@ -30,8 +30,14 @@ def test_only_ssh_http_and_https_are_open(host):
         expected |= {5432}
     if name in groups["redis"] and elsewhere("backend", "worker", "scheduler"):
         expected |= {6379, 6380}
-    if name in groups["backend"] and elsewhere("proxy"):
+    if name in groups["backend"] and elsewhere("proxy", "monitoring"):
         expected |= {5000}
+    if elsewhere("monitoring"):
+        expected |= {9100}
+        expected |= {9187} if name in groups["postgresql"] else set()
+        expected |= {9121} if name in groups["redis"] else set()
+        expected |= {9113} if name in groups["proxy"] else set()
+        expected |= {9540, 9541, 9542} if name in groups["worker"] else set()
     listening = [line.split()[3].rsplit(":", 1) for line in host.check_output("ss --no-header --tcp --listening --numeric").splitlines()]
     beyond = {int(port) for where, port in listening if not where.startswith(("127.", "[::1]"))}
     assert beyond == expected

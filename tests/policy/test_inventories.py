@@ -35,6 +35,7 @@ PLATFORM = {
     "backend_scrape_targets",
     "celery_scrape_targets",
     "exporters_scrape_targets",
+    "grafana_scrape_targets",
     "nginx_scrape_targets",
     "prometheus_scrape_targets",
 }

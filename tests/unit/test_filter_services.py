@@ -132,6 +132,23 @@ def test_status_names_what_is_not_well(states, health, problem):
     assert status.status_problems({"one": host({**GOOD, **states}, health)}, ["one"]) == [problem]
 
 
+def test_status_knows_the_versions_of_what_watches():
+    """Exporters are packages of their own."""
+    watched = host({"prometheus.service": "active", "prometheus-node-exporter.service": "active"},
+                   __status_packages={"stdout": "prometheus 2.53.3+ds1-2\nprometheus-node-exporter 1.9.0-1+b4\nprometheus-pushgateway \n"})
+    lines = [line.split() for line in status.status_table({"one": watched}, ["one"])[1:]]
+    assert [(line[1], line[-1]) for line in lines] == [("prometheus", "2.53.3"), ("prometheus-node-exporter", "1.9.0-1")]
+
+
+def test_status_tells_what_prometheus_tells():
+    """Everything may run and a queue still have no worker; when Prometheus does not answer, its unit's state is the message."""
+    firing = {"rc": 0, "stdout": 'ALERTS{alertname="QueueStuck", queue="ai_tasks"} 1\n'}
+    assert status.status_problems({"one": host(GOOD, {"status": 200}, __status_alerts=firing)}, ["one"]) == [
+        'one: ALERTS{alertname="QueueStuck", queue="ai_tasks"}; see: aiko-query --alerts']
+    silent = {"rc": 1, "stdout": "aiko-query: http://127.0.0.1:9090 does not answer"}
+    assert status.status_problems({"one": host(GOOD, {"status": 200}, __status_alerts=silent)}, ["one"]) == []
+
+
 def test_status_of_a_host_without_anything():
     """A bare host, or one in check mode, gives a table and no traceback."""
     bare = {"group_names": [], "__status_units": {"stdout": ""}, "__status_packages": {"stdout": ""}, "__status_release": {"skipped": True}}
