@@ -101,7 +101,8 @@ def operands(expression: str) -> list[str]:
             for argument in node.args:
                 visit(argument)
         elif names(str(node)):
-            found[str(promql.transform(node, uncompared))] = None
+            # That a series was there earlier as well is a matter of time.
+            found[re.sub(r" offset \d+[smhdw]", "", str(promql.transform(node, uncompared)))] = None
 
     visit(promql.parse(expression))
     return list(found)

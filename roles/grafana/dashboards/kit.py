@@ -105,7 +105,7 @@ def bars(title: str, why: str, queries: dict[str, str], *, unit: str = "short", 
 
 def states(title: str, why: str, queries: dict[str, str], *, span: int = COLUMNS) -> statetimeline.Panel:
     """When things were up and when they were down."""
-    panel = statetimeline.Panel().show_value(shape.VisibilityMode.NEVER).row_height(0.8).merge_values(True)
+    panel = statetimeline.Panel().show_value(shape.VisibilityMode.NEVER).row_height(0.8).merge_values(True).line_width(0).fill_opacity(70)
     return _finish(panel, title, why, queries, "none", _steps((None, BAD), (1, WELL)), span, 10, PRESENCE)
 
 
@@ -115,6 +115,8 @@ def listing(title: str, why: str, expression: str, *, columns: dict[str, str], v
     panel = (
         table.Panel()
         .show_header(True)
+        .align(shape.FieldTextAlignment.AUTO)
+        .inspect(False)
         .sort_by([common.TableSortByFieldState().display_name(value).desc(True)])
         .with_transformation(model.DataTransformerConfig(id_val="organize", options={
             "excludeByName": {"Time": True},
