@@ -26,7 +26,10 @@ def journal_files(names: list[str], most: str) -> list[dict]:
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             raise AnsibleFilterError(f"base_journal_namespaces has '{name}'. Expected: lower-case letters, digits and -")
     third = int(found[1]) * FACTORS[found[2]] // 3
-    text = f"# Ansible managed: roles/base. Changes made here are lost.\n[Journal]\nStorage=persistent\nSystemMaxUse={most}\nSystemMaxFileSize={third}\n"
+    text = (
+        "# Ansible managed: roles/base. Changes made here are lost.\n"
+        f"[Journal]\nStorage=persistent\nSystemMaxUse={most}\nSystemMaxFileSize={third}\n"
+    )
     return [{"path": f"/etc/systemd/journald@{name}.conf", "content": text} for name in names]
 
 

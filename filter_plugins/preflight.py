@@ -15,7 +15,8 @@ from ansible.errors import AnsibleFilterError
 
 RELEASES = {"bookworm": "12", "trixie": "13"}
 SINGLE = {"postgresql": "database", "redis": "Redis", "monitoring": "monitoring"}
-PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "backend", "celery", "nginx", "exporters", "prometheus", "alertmanager",
+PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "backend", "celery", "nginx", "exporters", "prometheus",
+            "alertmanager",
             "grafana")
 # Memory of what is not configured by size: the system itself, nginx, page cache that keeps it usable.
 RESERVED_MB = 256

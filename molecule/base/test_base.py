@@ -128,7 +128,8 @@ def test_logs_are_read_by_service_by_number_and_exported(host):
 @pytest.mark.ledger("SY5")
 def test_logs_are_followed(host):
     """Whoever watches a deployment sees lines when they are written."""
-    host.check_output("systemd-run --quiet --collect --unit=probe-follow --property=StandardOutput=file:/run/followed aiko-logs --follow redis")
+    command = "systemd-run --quiet --collect --unit=probe-follow --property=StandardOutput=file:/run/followed aiko-logs --follow redis"
+    host.check_output(command)
     try:
         eventually(lambda: "-of-redis" in host.run("cat /run/followed").stdout, "it begins with what there was")
         says(host, "redis", "echo news-of-redis")

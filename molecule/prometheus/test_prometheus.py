@@ -96,7 +96,8 @@ def test_the_password_is_for_the_service_alone(host, secrets):
         file = host.file(f"/etc/prometheus/{name}")
         assert (file.user, file.group, file.mode) == ("root", "prometheus", 0o640), name
     assert secrets["prometheus_password"] not in host.file("/etc/prometheus/web.yml").content_string
-    for place in ("systemctl show prometheus", "ps axww -o args", "cat /etc/prometheus/prometheus.yml", "journalctl --namespace='*' --no-pager"):
+    places = ("systemctl show prometheus", "ps axww -o args", "cat /etc/prometheus/prometheus.yml", "journalctl --namespace='*' --no-pager")
+    for place in places:
         assert secrets["prometheus_password"] not in host.check_output(place), place
 
 
@@ -124,7 +125,8 @@ def test_the_rules_are_there_and_can_be_judged(api):
 def test_a_rule_that_makes_no_sense_is_refused(host, api, converge):
     """A typing error must not blind the alerts that are there."""
     before, pid = host.check_output("cat /etc/prometheus/rules/*"), process(host)
-    converge({"prometheus_alert_overrides": {"BackendDown": {"expr": "up{job="}}}).refused("promtool check rules", "former files are in place")
+    wrong = {"prometheus_alert_overrides": {"BackendDown": {"expr": "up{job="}}}
+    converge(wrong).refused("promtool check rules", "former files are in place")
     converge({"prometheus_alert_overrides": {"BackendUp": {"for": "1m"}}}).refused("BackendUp", "Expected: names of alerts")
     converge({"prometheus_scrape_jobs_extra": [{"job_name": "node"}]}).refused("prometheus.yml")
     assert host.check_output("cat /etc/prometheus/rules/*") == before

@@ -83,7 +83,8 @@ def test_the_shipped_inventories_have_no_errors(name):
     ({"postgresql_settings": {"shared_buffers": "8GB"}}, ["postgresql shared_buffers 8192 MB"]),
     ({"backend_workers": 100}, ["backend_workers 6000 MB"]),
     ({"celery_pools": {"ai": {"queues": ["ai"], "concurrency": 60}}}, ["celery_pools 4270 MB"]),
-    ({"disk": "1M-blocks Avail\n 4000 3000\n"}, ["has a file system of 4000 MB at /", "at least 7824 MB", "backend, monitoring, postgresql, proxy"]),
+    ({"disk": "1M-blocks Avail\n 4000 3000\n"}, [
+        "has a file system of 4000 MB at /", "at least 7824 MB", "backend, monitoring, postgresql, proxy"]),
     ({"disk": "1M-blocks Avail\n 20000 299\n"}, ["has 299 MB free at /", "at least 300 MB", "make room"]),
     ({"backend_workers": "many"}, ["backend_workers is 'many'", "a whole number of at least 1, or auto"]),
     ({"postgresql_max_connections": "a lot"}, ["postgresql_max_connections is 'a lot'", "a whole number of at least 1. "]),
@@ -144,13 +145,16 @@ def test_receivers_that_could_not_work(given, part):
 def test_receivers_that_work():
     """Several people, with their names, through a server by address, and a webhook: all of it is common."""
     assert errors(**MAIL) == []
-    assert errors(alertmanager_email_to="A <a@example.com>, b@example.com", alertmanager_smarthost="192.0.2.25:25",
-                  alertmanager_smtp_user="ops", alertmanager_smtp_password="x", alertmanager_webhook_url="https://hooks.example.com/a/b") == []
+    assert errors(
+        alertmanager_email_to="A <a@example.com>, b@example.com", alertmanager_smarthost="192.0.2.25:25", alertmanager_smtp_user="ops",
+        alertmanager_smtp_password="x", alertmanager_webhook_url="https://hooks.example.com/a/b",
+    ) == []  # fmt: skip
 
 
 def test_one_host_watches():
     """Two would tell of everything twice, and each know half."""
-    found = preflight.inventory_errors(groups("one", "two", monitoring=["one", "two"]), list(GROUPS), {"one": variables(), "two": variables()})
+    among = groups("one", "two", monitoring=["one", "two"])
+    found = preflight.inventory_errors(among, list(GROUPS), {"one": variables(), "two": variables()})
     assert len(found) == 1
     assert "group 'monitoring' has 2 hosts" in found[0]
     assert complete(found[0])

@@ -349,7 +349,8 @@ def jobs(text: str) -> dict[str, list]:
 def test_one_host_is_asked_over_loopback(one):
     """What stays on the host needs no door; labels are those of the inventory."""
     found = jobs(one("prometheus"))
-    assert set(found) == {"alertmanager", "backend", "blackbox", "blackbox-site", "celery", "nginx", "node", "postgresql", "prometheus", "redis"}
+    assert set(found) == {
+        "alertmanager", "backend", "blackbox", "blackbox-site", "celery", "nginx", "node", "postgresql", "prometheus", "redis"}
     assert all(address.startswith("127.0.0.1:") for targets in found.values() for address, _ in targets)
     assert all(labels["instance"] == "one" and labels["environment"] == "test" for targets in found.values() for _, labels in targets)
     assert [(address, labels["pool"]) for address, labels in found["celery"]] == [
@@ -369,7 +370,8 @@ def test_two_hosts_are_asked_where_they_are(two):
     units = json.loads(two("data", "units.json"))
     assert set(units) == {f"prometheus-{name}-exporter.service" for name in ("node", "postgres", "redis")}
     assert all("--web.listen-address=192.0.2.1:" in unit["Service"]["ExecStart"] for unit in units.values())
-    assert "--web.listen-address=127.0.0.1:9115" in json.loads(two("app", "units.json"))["prometheus-blackbox-exporter.service"]["Service"]["ExecStart"]
+    own = json.loads(two("app", "units.json"))["prometheus-blackbox-exporter.service"]
+    assert "--web.listen-address=127.0.0.1:9115" in own["Service"]["ExecStart"]
 
 
 def test_without_monitoring_nothing_is_added(tmp_path):

@@ -127,7 +127,8 @@ class Units:
     def settle(self) -> None:
         self.look()
         # Not a change of its own: the files that made it necessary were reported where they were written.
-        if any(state["NeedDaemonReload"] == "yes" or self.shadowed(name) for name, state in self.state.items()) and not self.module.check_mode:
+        unread = any(state["NeedDaemonReload"] == "yes" or self.shadowed(name) for name, state in self.state.items())
+        if unread and not self.module.check_mode:
             self.systemctl("daemon-reload")
             self.look()
         broken = {name: state for name, state in self.state.items() if state["LoadState"] in {"bad-setting", "error"}}
