@@ -40,11 +40,13 @@ up: setup ## Boot a throw-away host and deploy the site on it (DIST=trixie|bookw
 status: setup ## What runs where, in which version, and whether it is well
 	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer ansible-playbook playbooks/status.yml
 
+# A shell may export LINES, the height of its window.
+NUMBER = $(if $(filter command,$(origin LINES)),$(LINES))
 # SERVICE, LINES, FOLLOW and EXPORT as in `aiko-logs --help`; another inventory: ansible-playbook -i ... playbooks/logs.yml
 logs: setup ## Logs of the host: make logs [SERVICE=backend] [LINES=100] [FOLLOW=1] [EXPORT=directory]
-	@$(if $(FOLLOW),ssh -t -F $(or $(AIKO_LAB_RUN),/run/aiko-lab)/ssh_config $(HOST) sudo aiko-logs --follow --lines $(or $(LINES),10) $(SERVICE), \
-	    $(if $(EXPORT),mkdir -p '$(EXPORT)' &&) ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer ansible-playbook playbooks/logs.yml \
-	    -e 'service="$(SERVICE)"' -e 'lines=$(or $(LINES),100)' -e 'export="$(abspath $(EXPORT))"')
+	@$(if $(FOLLOW),ssh -t -F $(or $(AIKO_LAB_RUN),/run/aiko-lab)/ssh_config $(HOST) sudo aiko-logs --follow --lines $(or $(NUMBER),10) $(SERVICE), \
+	    ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer ansible-playbook playbooks/logs.yml \
+	    -e 'service="$(SERVICE)"' -e 'lines=$(or $(NUMBER),100)' -e 'export="$(abspath $(EXPORT))"')
 
 down: ## Remove the host and everything it mounted or started
 	@$(LAB) down $(HOST)
