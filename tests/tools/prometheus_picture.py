@@ -3,7 +3,8 @@
     python -m tests.tools.prometheus_picture mon-trixie 'sum by (status) (rate(http_request_total[1m]))' artefacts/prometheus.png
 
 AIKO_LAB_RUN says in which lab the host is. Prometheus listens on the host's loopback and asks for a password: it is reached
-through SSH, and a small server on this machine's loopback adds the password, so that it stands in no command line.
+through SSH, and a small server on this machine's loopback adds the password, so that it stands in no command line. Debian's package
+has the older page, below /classic.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def main() -> int:
         done = subprocess.run(
             ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1400,900",
              f"--user-data-dir={profile}", "--virtual-time-budget=15000", f"--screenshot={options.picture}",
-             f"http://127.0.0.1:{server.server_address[1]}/graph?{query}"],
+             f"http://127.0.0.1:{server.server_address[1]}/classic/graph?{query}"],
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         server.shutdown()

@@ -1,8 +1,10 @@
 """The dashboards: fresh, whole, readable, and true to the kit's types. What their queries find is molecule/_shared/test_dashboards.py's."""
 
+import copy
 import json
 import re
 
+import jsonschema
 import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
@@ -10,7 +12,11 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from roles.grafana.dashboards import __main__ as generator
 from tests import promql
+from tests.unit.support import ROOT
 
+SCHEMA = json.loads((ROOT / "tests/unit/grafana_schema/dashboard-11.6.0.json").read_text())
+# The kit writes the keys of interval variables into every variable; Grafana does not read them there.
+SUPERFLUOUS = ("auto", "auto_count", "auto_min")
 BOARDS = {board["uid"]: board for board in promql.boards()}
 EVERY = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 # Row MO6 of the ledger: what each dashboard must show, and the title of the panel that does.
@@ -134,6 +140,20 @@ def test_boards_are_of_the_kits_types(board):
     register_default_plugins()
     again = json.loads(JSONEncoder(sort_keys=True).encode(model.Dashboard.from_json(board)))
     assert again == board
+
+
+@EVERY
+def test_boards_are_what_grafana_itself_describes(board):
+    """The kit is one reading of what a dashboard is; Grafana's own types, from which its browser code is made, are another."""
+    plain = copy.deepcopy(board)
+    for variable in plain["templating"]["list"]:
+        for key in SUPERFLUOUS:
+            del variable[key]
+    validator = jsonschema.Draft7Validator(SCHEMA)
+    assert not [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(plain)]
+    plain["panels"][1]["fieldConfig"]["defaults"]["thresholds"]["mode"] = "somehow"
+    plain["refresh"] = 5
+    assert len(list(validator.iter_errors(plain))) >= 2, "the schema lets everything pass"
 
 
 def test_operands_of_alerts_are_told_from_their_comparisons():
