@@ -151,8 +151,8 @@ def exporter_states(enabled: list[str], files: dict) -> list[dict]:
 
 
 def redis_passwords(instances: dict, user: str, password: str) -> dict:
-    """The redis exporter's file of passwords: URL with the user, to the password."""
-    return {f"redis://{user}@{LOOPBACK}:{port}": password for port in instances.values()}
+    """The redis exporter's file of passwords: URL to password. Debian 13's looks for the user in the URL, Debian 12's does not."""
+    return {f"redis://{who}{LOOPBACK}:{port}": password for port in instances.values() for who in (f"{user}@", "")}
 
 
 def exec_line(words: list[str]) -> str:

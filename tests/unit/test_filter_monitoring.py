@@ -80,6 +80,12 @@ def test_the_shorter_wins():
     assert monitoring.shorter("500ms", "10s") == "500ms"
 
 
+def test_both_releases_of_the_redis_exporter_find_the_password():
+    """1.69 looks it up under the URL with the user, 1.45 under the one without; the wrong one is an exporter that says `down`."""
+    assert monitoring.redis_passwords({"cache": 6379}, "monitor", "secret") == {
+        "redis://monitor@127.0.0.1:6379": "secret", "redis://127.0.0.1:6379": "secret"}
+
+
 def test_password_hashes_do_not_move():
     """Another hash in every run would be a change in every run; bcrypt itself must still know the password."""
     one = monitoring.web_password("x" * 64, "admin")
