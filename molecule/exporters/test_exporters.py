@@ -123,7 +123,7 @@ def test_the_password_is_nowhere_to_be_seen(host, secrets):
     """Units and process lists are read by everybody."""
     for place in ("systemctl show 'prometheus-*'", "ps axww -o args", "cat /etc/systemd/system/prometheus-*"):
         assert secrets["redis_monitor_password"] not in host.check_output(place), place
-    assert host.file("/etc/aiko/credentials/REDIS_PASSWORDS").mode == 0o600
+    assert host.file("/etc/prometheus/redis-passwords.json").mode == 0o600
 
 
 def test_the_site_is_seen_from_outside(host, metrics, converge):
