@@ -170,7 +170,7 @@ def receiver_errors(variables: dict) -> list[str]:
             errors.append(f"{name} has '{wrong[0]}'. Expected: a mail address, or several with commas between. Remedy: correct it")
     if bool(variables.get("alertmanager_smtp_user")) != bool(variables.get("alertmanager_smtp_password")):
         errors.append("alertmanager_smtp_user and alertmanager_smtp_password: one is set and the other is not. Expected: both, or none. "
-                      "Remedy: set both; the password belongs into secrets.yml (docs/secrets.md)")
+                      "Remedy: set both; ansible-vault encrypt_string makes the password a line of group_vars")
     for name in ("alertmanager_webhook_url", "alertmanager_watchdog_url"):
         value = str(variables.get(name) or "")
         if value and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
