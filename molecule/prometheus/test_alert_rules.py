@@ -7,6 +7,7 @@ import re
 import tarfile
 
 import pytest
+from scenario import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CASES = sorted(path.name for path in ROOT.glob("tests/rules/*.yml"))
@@ -65,5 +66,6 @@ def test_what_is_installed_is_all_of_it_and_loaded(host):
     host.check_output("promtool check rules /etc/prometheus/rules/*.yml")
     # Every group was evaluated, and none of its rules failed.
     groups = len(re.findall(r"^  - name: ", RULES, re.MULTILINE))
-    assert host.check_output("aiko-query 'count(prometheus_rule_group_rules)'").endswith(f" {groups}")
+    # Known once Prometheus has asked itself.
+    eventually(lambda: host.run("aiko-query 'count(prometheus_rule_group_rules)'").stdout.strip().endswith(f" {groups}"), "it has them all", 40)
     assert host.check_output("aiko-query 'sum(prometheus_rule_evaluation_failures_total)'").endswith(" 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.parse
 
 import pytest
 import yaml
@@ -20,7 +21,7 @@ def api(host):
         # The password is read on the host: a command line stands in its journal.
         script = (
             "import base64, urllib.request as u; p = open('/etc/prometheus/password').read(); "
-            f"r = u.Request('http://127.0.0.1:9090{path}', headers={{'Authorization': 'Basic ' + "
+            f"r = u.Request('http://127.0.0.1:9090{urllib.parse.quote(path, safe='/?=&')}', headers={{'Authorization': 'Basic ' + "
             "base64.b64encode(('admin:' + p).encode()).decode()}); print(u.urlopen(r, timeout=15).read().decode())"
         )
         done = host.run("python3 -c %s", script)
