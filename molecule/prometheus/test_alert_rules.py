@@ -67,5 +67,6 @@ def test_what_is_installed_is_all_of_it_and_loaded(host):
     # Every group was evaluated, and none of its rules failed.
     groups = len(re.findall(r"^  - name: ", RULES, re.MULTILINE))
     # Known once Prometheus has asked itself.
-    eventually(lambda: host.run("aiko-query 'count(prometheus_rule_group_rules)'").stdout.strip().endswith(f" {groups}"), "it has them all", 40)
+    known = "aiko-query 'count(prometheus_rule_group_rules)'"
+    eventually(lambda: host.run(known).stdout.strip().endswith(f" {groups}"), "it has them all", 40)
     assert host.check_output("aiko-query 'sum(prometheus_rule_evaluation_failures_total)'").endswith(" 0")
