@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 # Bytecode of a run as root must not lie in a user's checkout.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup up down status test lint unit molecule bench lock docs
+.PHONY: help setup up down status logs test lint unit molecule bench lock docs dashboards
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -39,6 +39,14 @@ up: setup ## Boot a throw-away host and deploy the site on it (DIST=trixie|bookw
 
 status: setup ## What runs where, in which version, and whether it is well
 	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer ansible-playbook playbooks/status.yml
+
+# A shell may export LINES, the height of its window.
+NUMBER = $(if $(filter command,$(origin LINES)),$(LINES))
+# SERVICE, LINES, FOLLOW and EXPORT as in `aiko-logs --help`; another inventory: ansible-playbook -i ... playbooks/logs.yml
+logs: setup ## Logs of the host: make logs [SERVICE=backend] [LINES=100] [FOLLOW=1] [EXPORT=directory]
+	@$(if $(FOLLOW),ssh -t -F $(or $(AIKO_LAB_RUN),/run/aiko-lab)/ssh_config $(HOST) sudo aiko-logs --follow --lines $(or $(NUMBER),10) $(SERVICE), \
+	    ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer ansible-playbook playbooks/logs.yml \
+	    -e 'service="$(SERVICE)"' -e 'lines=$(or $(NUMBER),100)' -e 'export="$(abspath $(EXPORT))"')
 
 down: ## Remove the host and everything it mounted or started
 	@$(LAB) down $(HOST)
@@ -69,3 +77,6 @@ lock: setup ## Make the hash locks anew from requirements*.in
 
 docs: setup ## Make the roles' READMEs anew from their argument_specs
 	@$(BIN)/python tests/tools/role_readmes.py
+
+dashboards: setup ## Make the dashboards anew from roles/grafana/dashboards
+	@$(BIN)/python -m roles.grafana.dashboards

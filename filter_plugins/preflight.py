@@ -14,15 +14,20 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 RELEASES = {"bookworm": "12", "trixie": "13"}
-SINGLE = {"postgresql": "database", "redis": "Redis"}
-PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "release", "backend", "celery", "frontend", "nginx")
+SINGLE = {"postgresql": "database", "redis": "Redis", "monitoring": "monitoring"}
+PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "release", "backend", "celery", "frontend", "nginx", "exporters",
+            "prometheus", "alertmanager", "grafana")
 # Memory of what is not configured by size: the system itself, nginx, page cache that keeps it usable.
 RESERVED_MB = 256
+# Prometheus with the series of one platform, Alertmanager, the exporters.
+MONITORING_MB = 256
 # Connections that PostgreSQL keeps for its superuser, and some for the operator's own.
 RESERVED_CONNECTIONS = 3 + 5
 # Disk in MB: max_wal_size and a small database; the append-only files of two instances; three releases, of
-# which backend, worker and scheduler on one host share the same; three of the frontend and the packages of a build; logs.
-DISK_MB = {"postgresql": 3072, "redis": 512, "backend": 1536, "worker": 1536, "scheduler": 1536, "frontend": 2304, "proxy": 256}
+# which backend, worker and scheduler on one host share the same; three of the frontend and the packages of a build; logs; the
+# packages of monitoring.
+DISK_MB = {"postgresql": 3072, "redis": 512, "backend": 1536, "worker": 1536, "scheduler": 1536, "frontend": 2304, "proxy": 256,
+           "monitoring": 400}
 # A label of a DNS name (RFC 1123, section 2.1).
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # Below this, nothing can be installed or written safely.
@@ -81,9 +86,10 @@ def host_errors(variables: dict, disk: str, groups: dict, known: list[str]) -> l
             *_distribution(variables),
             *_choices(variables),
             *_passwords(variables, member),
+            *(receiver_errors(variables) if "monitoring" in member else []),
             *_address(variables, groups),
             *(numbers or _memory(variables, member)),
-            *_disk(disk, member),
+            *_disk(disk, member, variables),
         ]
     ]
 
@@ -147,6 +153,31 @@ def _passwords(variables: dict, member: set[str]) -> list[str]:
     return errors
 
 
+def receiver_errors(variables: dict) -> list[str]:
+    """Receivers of alerts that could not work: one finds out on the day that something breaks."""
+    errors = []
+    mail, server = str(variables.get("alertmanager_email_to") or ""), str(variables.get("alertmanager_smarthost") or "")
+    if bool(mail) != bool(server):
+        there, missing = ("email_to", "smarthost") if mail else ("smarthost", "email_to")
+        errors.append(f"alertmanager_{there} is set and alertmanager_{missing} is not. Expected: both, for mail to be sent, or none. "
+                      f"Remedy: set alertmanager_{missing}, or take the other out")
+    if server and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}", server):
+        errors.append(f"alertmanager_smarthost is '{server}'. Expected: HOST:PORT, for example smtp.example.com:587. Remedy: correct it")
+    for name in ("alertmanager_email_to", "alertmanager_email_from"):
+        value = str(variables.get(name) or "")
+        wrong = [part.strip() for part in value.split(",") if value and not re.fullmatch(r"(.*<)?[^@\s<>,]+@[^@\s<>,]+>?", part.strip())]
+        if wrong:
+            errors.append(f"{name} has '{wrong[0]}'. Expected: a mail address, or several with commas between. Remedy: correct it")
+    if bool(variables.get("alertmanager_smtp_user")) != bool(variables.get("alertmanager_smtp_password")):
+        errors.append("alertmanager_smtp_user and alertmanager_smtp_password: one is set and the other is not. Expected: both, or none. "
+                      "Remedy: set both; ansible-vault encrypt_string makes the password a line of group_vars")
+    for name in ("alertmanager_webhook_url", "alertmanager_watchdog_url"):
+        value = str(variables.get(name) or "")
+        if value and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+            errors.append(f"{name} is no address. Expected: http:// or https:// and a host. Remedy: correct it")
+    return errors
+
+
 def _address(variables: dict, groups: dict) -> list[str]:
     if len(groups.get("all", [])) < 2:
         return []
@@ -193,6 +224,8 @@ def _memory(variables: dict, member: set[str]) -> list[str]:
         needs["backend_workers"] = 60 * _workers(variables)
     if "worker" in member:
         needs["celery_pools"] = 70 * sum(int(pool["concurrency"]) + 1 for pool in (variables.get("celery_pools") or {}).values())
+    if "monitoring" in member:
+        needs["monitoring"] = MONITORING_MB
     total, there = sum(needs.values()) + RESERVED_MB, variables.get("ansible_facts", {}).get("memtotal_mb", 0)
     if not needs or there >= total:
         return []
@@ -201,9 +234,11 @@ def _memory(variables: dict, member: set[str]) -> list[str]:
             f"Remedy: make one of {', '.join(needs)} smaller, or move a service to another host"]
 
 
-def _disk(disk: str, member: set[str]) -> list[str]:
+def _disk(disk: str, member: set[str], variables: dict) -> list[str]:
     size, free = (int(number) for number in disk.split()[-2:])
     needed = sum({DISK_MB[name] for name in member}) if member else 0
+    if "monitoring" in member:
+        needed += megabytes(variables.get("prometheus_retention_size", 0))
     if size < needed:
         return [f"has a file system of {size} MB at /. Expected: at least {needed} MB for {', '.join(sorted(member))}. "
                 "Remedy: a larger disk, or move a service to another host"]
@@ -276,5 +311,6 @@ class FilterModule:
             "host_errors": host_errors,
             "pool_errors": pool_errors,
             "address_errors": address_errors,
+            "receiver_errors": receiver_errors,
             "documented_variables": documented_variables,
         }

@@ -29,8 +29,15 @@ def _versions(variables: dict) -> dict[str, str]:
     for line in variables["__status_packages"]["stdout"].splitlines():
         name, _, version = line.partition(" ")
         if version:
-            versions[name.split("-")[0]] = version.split("+")[0]
+            # A major version, or "server", is no part of a unit's name; the exporters' names are whole.
+            versions[name if name.startswith("prometheus") else name.split("-")[0]] = version.split("+")[0]
     return versions
+
+
+def _alerts(variables: dict) -> list[str]:
+    """Alerts that fire and targets that are down, as Prometheus names them."""
+    asked = variables.get("__status_alerts", {})
+    return sorted(line.rsplit(" ", 1)[0] for line in asked.get("stdout", "").splitlines()) if asked.get("rc") == 0 else []
 
 
 def _release(variables: dict, unit: str) -> str:
@@ -49,7 +56,8 @@ def status_table(hostvars: dict, hosts: list[str]) -> list[str]:
         versions = _versions(variables)
         for row in _units(variables):
             name = row["unit"].removesuffix(".service")
-            version = f"release {_release(variables, name)}" if name.startswith("aiko-") else versions.get(name.split("@")[0].split("-")[0], "")
+            known = versions.get(name) or versions.get(name.split("@")[0].split("-")[0], "")
+            version = f"release {_release(variables, name)}" if name.startswith("aiko-") else known
             rows.append((host, name, f"{row['active']} ({row['sub']})", version))
         health = variables.get("__status_health", {})
         if "status" in health:
@@ -64,12 +72,13 @@ def status_problems(hostvars: dict, hosts: list[str]) -> list[str]:
     problems = []
     for host in hosts:
         variables = hostvars[host]
-        problems += [f"{host}: {row['unit']} is {row['active']}; see: journalctl --unit {row['unit']}"
+        problems += [f"{host}: {row['unit']} is {row['active']}; see: journalctl --namespace='*' --unit {row['unit']}"
                      for row in _units(variables) if not _well(row)]
         for part in PARTS:
             slots = [row for row in _units(variables) if row["unit"].startswith(f"aiko-{part}@")]
             if slots and all(row["active"] == "inactive" for row in slots):
                 problems.append(f"{host}: no slot of aiko-{part} serves; see: aiko-release --part {part} status")
+        problems += [f"{host}: {line}; see: aiko-query --alerts" for line in _alerts(variables)]
         health = variables.get("__status_health", {})
         if "proxy" in variables["group_names"] and health.get("status") != 200:
             problems.append(f"{host}: https://{variables['aiko_domain']}/health gave {health.get('status')}")

@@ -66,6 +66,6 @@ def _journal(connection, units: list[str]) -> str:
     chosen = " ".join(f"--unit='{unit}'" for unit in units) or "--priority=warning"
     try:
         failed = connection.run("systemctl --failed --plain --no-legend").stdout
-        return f"{failed}{connection.run(f'journalctl --no-pager --lines=60 {chosen}').stdout}"
+        return f"{failed}{connection.run(f'journalctl --namespace=* --no-pager --lines=60 {chosen}').stdout}"
     except RuntimeError as error:
         return f"the host cannot be asked: {error}"

@@ -84,3 +84,67 @@ def test_people_keep_their_accounts(host):
     assert host.user("debian").exists
     assert host.file("/home/debian/.ssh/authorized_keys").size > 0
     assert host.run("sudo -u debian sudo -n true").rc == 0
+
+
+def says(host, namespace: str, command: str) -> None:
+    """Let a service say something in the journal of its name."""
+    host.check_output(f"systemd-run --quiet --wait --collect --property=LogNamespace={namespace} sh -c %s", command)
+
+
+def size(host, namespace: str) -> int:
+    return int(host.check_output(f"du --bytes --summarize /var/log/journal/*.{namespace} | cut -f1"))
+
+
+@pytest.mark.ledger("SY5")
+def test_a_flood_stays_within_its_bound_and_drowns_nobody(host):
+    """Three times ten megabytes, as the seed's log rotation: a service that goes mad at night must not fill the disk, nor push
+    out what another had to say."""
+    says(host, "worker", "echo the-last-word-of-the-worker")
+    # Lines of 40 kB that do not compress: fewer than the 10000 in 30 seconds of which journald drops the rest by itself.
+    says(host, "backend", "head --bytes=60M /dev/urandom | base64 --wrap=40000; echo the-end-of-the-flood")
+    eventually(lambda: "the-end-of-the-flood" in host.run("aiko-logs backend --lines 3").stdout, "everything was taken in", 60)
+    # The file that is written to may be a little over while the oldest is being dropped.
+    assert 8 * 2**20 < size(host, "backend") <= 32 * 2**20
+    assert "the-last-word-of-the-worker" in host.check_output("aiko-logs worker")
+
+
+@pytest.mark.ledger("SY5")
+def test_logs_are_read_by_service_by_number_and_exported(host):
+    """One command for each way of reading; with `journalctl --unit` a service's last words before its end would be missing."""
+    says(host, "redis", "for i in 1 2 3; do echo line-$i-of-redis; done")
+    says(host, "beat", "echo a-line-of-beat")
+    assert eventually(lambda: re.findall(r"line-\d-of-\w+", host.run("aiko-logs redis -n 2").stdout), "they arrive") == [
+        "line-2-of-redis", "line-3-of-redis"]
+    everything = host.check_output("aiko-logs")
+    assert "line-3-of-redis" in everything
+    assert "a-line-of-beat" in everything
+    host.check_output("cd /root && aiko-logs redis beat --export probe.log")
+    file = host.file("/root/probe.log")
+    assert file.mode == 0o600
+    assert "line-1-of-redis" in file.content_string
+    assert "a-line-of-beat" in file.content_string
+
+
+@pytest.mark.ledger("SY5")
+def test_logs_are_followed(host):
+    """Whoever watches a deployment sees lines when they are written."""
+    command = "systemd-run --quiet --collect --unit=probe-follow --property=StandardOutput=file:/run/followed aiko-logs --follow redis"
+    host.check_output(command)
+    try:
+        eventually(lambda: "-of-redis" in host.run("cat /run/followed").stdout, "it begins with what there was")
+        says(host, "redis", "echo news-of-redis")
+        eventually(lambda: "news-of-redis" in host.run("cat /run/followed").stdout, "it goes on")
+    finally:
+        host.check_output("systemctl stop probe-follow")
+
+
+@pytest.mark.ledger("SY5")
+@pytest.mark.parametrize(("arguments", "words"), [
+    ("bakend", "there is no service 'bakend'; expected: backend, worker"), ("--lines many", "expected a number, or all"),
+    ("--follow --export x", "choose one"),
+])
+def test_logs_refuse_what_they_cannot_do(host, arguments, words):
+    """An empty answer to a mistyped name would look like peace."""
+    done = host.run(f"aiko-logs {arguments}")
+    assert done.rc == 2
+    assert words in done.stderr

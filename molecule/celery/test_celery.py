@@ -178,7 +178,7 @@ def test_secrets_are_not_shown(host, secrets):
         "ps -e -ww -o args",
         "cat /proc/[0-9]*/environ 2>/dev/null",
         "systemctl show 'aiko-*'",
-        "journalctl --no-pager --output=json",
+        "journalctl --namespace='*' --no-pager --output=json",
     ):
         found = host.run(
             f"({place}) > /run/searched; grep --count --text --fixed-strings --file=/run/patterns /run/searched; rm /run/searched"

@@ -422,3 +422,20 @@ def test_page_of_its_own_without_a_frontend(client, converge, host, address):
     assert answer.status == 200 and b"AI-KO" in answer.body
     assert fresh.get("/api/x").json["who"] == "backend"
     assert fresh.get("/../etc/passwd").status in (400, 404)
+
+
+@pytest.mark.ledger("SY5")
+def test_access_log_is_rotated_and_bounded(host):
+    """A line for each request fills any disk in time; a proxy that goes on writing to the old file keeps it filled."""
+    assert unit_property(host, "logrotate.timer", "ActiveState") == "active"
+    assert "*-*-* *:*:00" in unit_property(host, "logrotate.timer", "TimersCalendar")
+    log = "/var/log/nginx/access.log"
+    for number in range(4):
+        host.check_output(f"head --bytes=11M /dev/zero | tr '\\0' '{number}' >> {log}")
+        host.check_output("systemctl start logrotate.service")
+        assert host.file(log).size < 2**20
+    assert host.check_output("ls /var/log/nginx").split() == ["access.log", "access.log.1", "access.log.2", "error.log"]
+    ask = "import http.client as h; c = h.HTTPConnection('127.0.0.1', 80); c.request('GET', '/after-the-rotation', headers={'Host': '%s'})"
+    host.check_output("python3 -c %s", f"{ask % DOMAIN}; assert c.getresponse().status == 301")
+    eventually(lambda: "after-the-rotation" in host.file(log).content_string, "nginx writes to the new file")
+    assert host.file(log).mode == 0o640

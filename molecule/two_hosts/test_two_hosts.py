@@ -89,7 +89,8 @@ def test_each_service_listens_where_its_clients_are(data, app, addresses):
         return {address for address in found if not address.startswith(("127.", "[::1]"))}
 
     own = addresses["two-data"]
-    assert listening(data) == {"0.0.0.0:22", "[::]:22", f"{own}:5432", f"{own}:6379", f"{own}:6380"}
+    # The services, and what tells Prometheus of them, which runs on the other host.
+    assert listening(data) == {"0.0.0.0:22", "[::]:22", *(f"{own}:{port}" for port in (5432, 6379, 6380, 9100, 9121, 9187))}
     assert listening(app) == {f"{any_}:{port}" for any_ in ("0.0.0.0", "[::]") for port in (22, 80, 443)}
     for port in (6379, 6380):
         assert "NOAUTH" in data.run(f"redis-cli -h {own} -p {port} PING").stdout

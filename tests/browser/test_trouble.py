@@ -89,7 +89,7 @@ def test_slow_network_shows_progress(teacher):
         }).observe(document.body, {subtree: true, childList: true, attributes: true});
         return seen;
     }""")
-    teacher.upload("long.txt", LESSON + b"La pluie tombe sur la plaine pendant la nuit. " * 8000)
+    teacher.upload("long.txt", LESSON + b"La pluie tombe sur la plaine pendant la nuit.\n" * 8000)
     teacher.page.get_by_role("progressbar").wait_for()
     teacher.look("uploading")
     teacher.page.get_by_role("progressbar").wait_for(state="detached", timeout=60_000)

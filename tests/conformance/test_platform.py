@@ -30,10 +30,16 @@ def test_only_ssh_http_and_https_are_open(host):
         expected |= {5432}
     if name in groups["redis"] and elsewhere("backend", "worker", "scheduler"):
         expected |= {6379, 6380}
-    if name in groups["backend"] and elsewhere("proxy", "frontend"):
+    if name in groups["backend"] and elsewhere("proxy", "frontend", "monitoring"):
         expected |= {5000}
     if name in groups["frontend"] and elsewhere("proxy"):
         expected |= {3000}
+    if elsewhere("monitoring"):
+        expected |= {9100}
+        expected |= {9187} if name in groups["postgresql"] else set()
+        expected |= {9121} if name in groups["redis"] else set()
+        expected |= {9113} if name in groups["proxy"] else set()
+        expected |= {9540, 9541, 9542} if name in groups["worker"] else set()
     listening = [line.split()[3].rsplit(":", 1) for line in host.check_output("ss --no-header --tcp --listening --numeric").splitlines()]
     beyond = {int(port) for where, port in listening if not where.startswith(("127.", "[::1]"))}
     assert beyond == expected
@@ -64,7 +70,7 @@ def test_no_secret_is_where_others_can_read_it(host):
     for name in names:
         value = host.check_output(f"sudo cat {name}")
         assert re.fullmatch(r"[0-9a-f]{64}", value), f"{name} is not 32 random bytes in hexadecimal"
-        for place in ("systemctl show '*'", "ps -e -o args", "journalctl --no-pager", "cat /etc/systemd/system/*.service"):
+        for place in ("systemctl show '*'", "ps -e -o args", "journalctl --namespace='*' --no-pager", "cat /etc/systemd/system/*.service"):
             # grep reads the pattern from standard input, so that it is in no process list itself.
             command = f"sudo sh -c \"({place}) 2>/dev/null | grep -c -F -f {name}\""
             assert host.run(command).stdout.strip() == "0", f"{name} is shown by: {place}"

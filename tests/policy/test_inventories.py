@@ -31,6 +31,14 @@ PLATFORM = {
     "celery_database_pool",
     # Said by the operator, asked by the preflight.
     "backend_uploads_shared",
+    # What each service has to be asked, for Prometheus.
+    "alertmanager_scrape_targets",
+    "backend_scrape_targets",
+    "celery_scrape_targets",
+    "exporters_scrape_targets",
+    "grafana_scrape_targets",
+    "nginx_scrape_targets",
+    "prometheus_scrape_targets",
 }
 SHARED = sorted(ROOT.glob("inventories/shared/*.yml"))
 

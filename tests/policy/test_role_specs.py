@@ -49,7 +49,8 @@ def test_specs_are_complete_and_of_their_own_type(role):
             wrong.append(f"{name}: the default is no {option['type']}")
         if option.get("type") == "list" and "elements" not in option:
             wrong.append(f"{name}: a list of what?")
-        if "choices" in option and "default" in option and option["default"] not in option["choices"]:
+        chosen = option["default"] if isinstance(option.get("default"), list) else [option.get("default")]
+        if "choices" in option and "default" in option and not set(chosen) <= set(option["choices"]):
             wrong.append(f"{name}: the default is none of the choices")
         if re.search(r"password|secrets_(default|extra)", name) and not option.get("no_log"):
             wrong.append(f"{name} is a secret and has no no_log")

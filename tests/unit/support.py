@@ -71,14 +71,15 @@ def inventory(directory: pathlib.Path, hosts: dict[str, dict], groups: dict[str,
     (directory / "group_vars" / "all" / "00-shared").symlink_to(ROOT / "inventories" / "shared")
     tree = {"all": {"hosts": hosts, "children": {name: {"hosts": dict.fromkeys(members, {})} for name, members in groups.items()}}}
     (directory / "hosts.yml").write_text(yaml.safe_dump(tree))
-    settings = {"aiko_environment": "test", "aiko_domain": "aiko.example.com", **variables}
+    # Where Grafana comes from has no default that works everywhere.
+    settings = {"aiko_environment": "test", "aiko_domain": "aiko.example.com", "grafana_package_source": "none", **variables}
     (directory / "group_vars" / "all" / "zz_environment.yml").write_text(yaml.safe_dump(settings))
     return directory
 
 
 def everything_on(host: str, **other: list[str]) -> dict[str, list[str]]:
     """The groups of an inventory in which one host runs all that exists so far."""
-    return {**{name: [] if name in ("frontend", "monitoring") else [host] for name in GROUPS}, **other}
+    return {**{name: [] if name == "frontend" else [host] for name in GROUPS}, **other}
 
 
 def local(**variables) -> dict:

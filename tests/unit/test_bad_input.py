@@ -62,6 +62,9 @@ CASES = {
     "too many connections": Case(
         ["one: postgresql_max_connections leaves 22 connections", "may open 58", "raise postgresql_max_connections to 66"],
         variables={"postgresql_max_connections": 30}),
+    "Grafana from nowhere": Case(
+        ["one: grafana_repository_key is not set", "Expected: a file on the controller", "or grafana_package_source: none"],
+        groups=everything_on("one", monitoring=["one"]), variables={"grafana_package_source": "upstream"}),
     "no domain": Case(["one: aiko_domain is 'no domain'", "for example aiko.example.com"], variables={"aiko_domain": "no domain"}),
     "containers": Case(["one: aiko_runtime is 'container'", "Expected: native"], variables={"aiko_runtime": "container"}),
     "no address": Case(

@@ -83,7 +83,8 @@ def test_the_shipped_inventories_have_no_errors(name):
     ({"postgresql_settings": {"shared_buffers": "8GB"}}, ["postgresql shared_buffers 8192 MB"]),
     ({"backend_workers": 100}, ["backend_workers 6000 MB"]),
     ({"celery_pools": {"ai": {"queues": ["ai"], "concurrency": 60}}}, ["celery_pools 4270 MB"]),
-    ({"disk": "1M-blocks Avail\n 4000 3000\n"}, ["has a file system of 4000 MB at /", "at least 5376 MB", "backend, postgresql, proxy"]),
+    ({"disk": "1M-blocks Avail\n 4000 3000\n"}, [
+        "has a file system of 4000 MB at /", "at least 7824 MB", "backend, monitoring, postgresql, proxy"]),
     ({"disk": "1M-blocks Avail\n 20000 299\n"}, ["has 299 MB free at /", "at least 300 MB", "make room"]),
     ({"backend_workers": "many"}, ["backend_workers is 'many'", "a whole number of at least 1, or auto"]),
     ({"postgresql_max_connections": "a lot"}, ["postgresql_max_connections is 'a lot'", "a whole number of at least 1. "]),
@@ -115,6 +116,48 @@ def test_passwords_that_would_not_survive_the_files_they_go_into(name, password)
     assert errors(**{name: "Plain-enough_for.all~16"}) == []
     elsewhere = groups("two", "one", postgresql=["two"], redis=["two"])
     assert errors(among=elsewhere, **{name: password}) == [], "asked where the service runs"
+
+
+MAIL = {"alertmanager_email_to": "ops@example.com", "alertmanager_smarthost": "smtp.example.com:587"}
+
+
+@pytest.mark.parametrize(("given", "part"), [
+    ({"alertmanager_email_to": "ops@example.com"}, "alertmanager_email_to is set and alertmanager_smarthost is not"),
+    ({"alertmanager_smarthost": "smtp.example.com:25"}, "alertmanager_smarthost is set and alertmanager_email_to is not"),
+    ({**MAIL, "alertmanager_smarthost": "smtp.example.com"}, "alertmanager_smarthost is 'smtp.example.com'"),
+    ({**MAIL, "alertmanager_smarthost": "smtp.example.com:mail"}, "Expected: HOST:PORT"),
+    ({**MAIL, "alertmanager_email_to": "ops@example.com, nobody"}, "alertmanager_email_to has 'nobody'"),
+    ({**MAIL, "alertmanager_email_from": "nobody"}, "alertmanager_email_from has 'nobody'"),
+    ({**MAIL, "alertmanager_smtp_user": "ops"}, "alertmanager_smtp_user and alertmanager_smtp_password"),
+    ({"alertmanager_webhook_url": "hooks.example.com/secret-token"}, "alertmanager_webhook_url is no address"),
+    ({"alertmanager_watchdog_url": "ftp://dead.example.com"}, "alertmanager_watchdog_url is no address"),
+])
+def test_receivers_that_could_not_work(given, part):
+    """Whoever is not told finds out on the day that something breaks. An address of a webhook is a secret and is not repeated."""
+    found = errors(**given)
+    assert len(found) == 1, found
+    assert part in found[0]
+    assert complete(found[0])
+    assert "secret-token" not in found[0]
+    assert errors(among=groups(monitoring=[]), **given) == [], "asked where the service runs"
+
+
+def test_receivers_that_work():
+    """Several people, with their names, through a server by address, and a webhook: all of it is common."""
+    assert errors(**MAIL) == []
+    assert errors(
+        alertmanager_email_to="A <a@example.com>, b@example.com", alertmanager_smarthost="192.0.2.25:25", alertmanager_smtp_user="ops",
+        alertmanager_smtp_password="x", alertmanager_webhook_url="https://hooks.example.com/a/b",
+    ) == []  # fmt: skip
+
+
+def test_one_host_watches():
+    """Two would tell of everything twice, and each know half."""
+    among = groups("one", "two", monitoring=["one", "two"])
+    found = preflight.inventory_errors(among, list(GROUPS), {"one": variables(), "two": variables()})
+    assert len(found) == 1
+    assert "group 'monitoring' has 2 hosts" in found[0]
+    assert complete(found[0])
 
 
 def test_errors_of_a_host_come_together():
@@ -173,7 +216,9 @@ def test_memory_is_counted_for_what_the_host_runs():
 
 def test_disk_is_counted_once_for_the_releases():
     """Backend, worker and scheduler of one host share the release; PostgreSQL on its own needs its own share only."""
-    assert errors(disk="1M-blocks Avail\n 5376 3000\n") == []
+    assert errors(disk="1M-blocks Avail\n 7824 3000\n") == []
+    assert errors(disk="1M-blocks Avail\n 6032 3000\n", prometheus_retention_size="256MB") == []
+    assert errors(disk="1M-blocks Avail\n 5376 3000\n", among=groups(monitoring=[])) == []
     assert len(errors(disk="1M-blocks Avail\n 5375 3000\n")) == 1
     workers = groups("two", "one", worker=["one"], scheduler=["one"])
     assert errors(disk="1M-blocks Avail\n 1536 1000\n", among=workers) == []

@@ -121,11 +121,11 @@ def test_status_is_content_with_a_host_that_is_well():
 
 
 @pytest.mark.parametrize(("states", "health", "problem"), [
-    ({"nginx.service": "failed"}, None, "one: nginx.service is failed; see: journalctl --unit nginx.service"),
+    ({"nginx.service": "failed"}, None, "one: nginx.service is failed; see: journalctl --namespace='*' --unit nginx.service"),
     ({"aiko-worker@ai.service": "inactive"}, None,
-     "one: aiko-worker@ai.service is inactive; see: journalctl --unit aiko-worker@ai.service"),
+     "one: aiko-worker@ai.service is inactive; see: journalctl --namespace='*' --unit aiko-worker@ai.service"),
     ({"aiko-backend@blue.service": "failed"}, None,
-     "one: aiko-backend@blue.service is failed; see: journalctl --unit aiko-backend@blue.service"),
+     "one: aiko-backend@blue.service is failed; see: journalctl --namespace='*' --unit aiko-backend@blue.service"),
     ({"aiko-backend@blue.service": "inactive"}, None, "one: no slot of aiko-backend serves; see: aiko-release --part backend status"),
     ({"aiko-frontend@green.service": "inactive"}, None,
      "one: no slot of aiko-frontend serves; see: aiko-release --part frontend status"),
@@ -135,6 +135,23 @@ def test_status_is_content_with_a_host_that_is_well():
 def test_status_names_what_is_not_well(states, health, problem):
     """Each problem once, with the place to look at next."""
     assert status.status_problems({"one": host({**GOOD, **states}, health)}, ["one"]) == [problem]
+
+
+def test_status_knows_the_versions_of_what_watches():
+    """Exporters are packages of their own."""
+    watched = host({"prometheus.service": "active", "prometheus-node-exporter.service": "active"},
+                   __status_packages={"stdout": "prometheus 2.53.3+ds1-2\nprometheus-node-exporter 1.9.0-1+b4\nprometheus-pushgateway \n"})
+    lines = [line.split() for line in status.status_table({"one": watched}, ["one"])[1:]]
+    assert [(line[1], line[-1]) for line in lines] == [("prometheus", "2.53.3"), ("prometheus-node-exporter", "1.9.0-1")]
+
+
+def test_status_tells_what_prometheus_tells():
+    """Everything may run and a queue still have no worker; when Prometheus does not answer, its unit's state is the message."""
+    firing = {"rc": 0, "stdout": 'ALERTS{alertname="QueueStuck", queue="ai_tasks"} 1\n'}
+    assert status.status_problems({"one": host(GOOD, {"status": 200}, __status_alerts=firing)}, ["one"]) == [
+        'one: ALERTS{alertname="QueueStuck", queue="ai_tasks"}; see: aiko-query --alerts']
+    silent = {"rc": 1, "stdout": "aiko-query: http://127.0.0.1:9090 does not answer"}
+    assert status.status_problems({"one": host(GOOD, {"status": 200}, __status_alerts=silent)}, ["one"]) == []
 
 
 def test_status_of_a_host_without_anything():

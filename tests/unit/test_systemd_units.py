@@ -143,6 +143,31 @@ def test_own_unit_files_count_and_those_of_packages_do_not():
     assert units.own_files("none.service") == []
 
 
+def test_a_unit_of_ours_before_a_packages_is_read(settle, systemd, tmp_path, monkeypatch):
+    """A package's unit is loaded when it is installed; systemd does not say that ours stands before it now, and starts the wrong one."""
+    monkeypatch.setattr(systemd_units, "OWN", str(tmp_path / "etc"))
+    (tmp_path / "etc").mkdir()
+    systemd.unit("demo.service", FragmentPath="/usr/lib/systemd/system/demo.service")
+    systemd.unit("pool@a.service", FragmentPath="/usr/lib/systemd/system/pool@.service")
+    pool = {"name": "pool@a.service", "state": "started"}
+    settle(demo(), pool, check=True)
+    assert "daemon-reload" not in systemd.actions()
+    (tmp_path / "etc/pool@.service").write_text("[Service]\n")
+    settle(demo(), pool, check=True)
+    assert "daemon-reload" not in systemd.actions(), "check mode only looks"
+    settle(demo(), pool)
+    assert systemd.actions()[0] == "daemon-reload"
+    systemd.change(calls=[])
+    (tmp_path / "etc/pool@.service").unlink()
+    (tmp_path / "etc/demo.service").write_text("[Service]\n")
+    settle(demo())
+    assert "daemon-reload" in systemd.actions()
+    systemd.unit("demo.service", age=1, FragmentPath=str(tmp_path / "etc/demo.service"))
+    systemd.change(calls=[])
+    settle(demo())
+    assert "daemon-reload" not in systemd.actions()
+
+
 def test_units_of_one_verb_go_together_and_stops_go_first(settle, systemd, written):
     """Five pools that drain for ten minutes each do so side by side; and what is stopped frees its port before another starts."""
     for name, age in (("a", 100), ("b", 100), ("c", None), ("d", 100), ("e", 100)):

@@ -11,12 +11,25 @@ import yaml
 
 from tests.unit.support import ROOT, everything_on, inventory, local, playbook
 
-ROLES = ("base", "certificates", "postgresql", "redis", "backend", "celery", "nginx")
+ROLES = ("base", "certificates", "postgresql", "redis", "backend", "celery", "nginx", "exporters", "prometheus", "alertmanager")
 SITE = "nginx/templates/etc/nginx/sites-enabled/aiko.conf.j2"
 HBA, REDIS = "postgresql/templates/etc/postgresql/pg_hba.conf.j2", "redis/templates/etc/redis/redis.conf.j2"
 SETTINGS = "postgresql/templates/etc/postgresql/aiko.conf.j2"
 # Name of the rendered file to its template and to variables that differ from the wiring's.
 FILES = {
+    "prometheus": ("prometheus/templates/etc/prometheus/prometheus.yml.j2", {}),
+    "prometheus-alone": ("prometheus/templates/etc/prometheus/prometheus.yml.j2", {
+        "prometheus_alertmanagers": [], "prometheus_scrape_interval": "2s", "prometheus_scrape_jobs_extra": [{"job_name": "mine"}]}),
+    "prometheus-web": ("prometheus/templates/etc/prometheus/web.yml.j2", {}),
+    "blackbox": ("exporters/templates/etc/prometheus/blackbox.yml.j2", {}),
+    "exporters-accounts": ("exporters/templates/etc/sysusers.d/exporters.conf.j2", {}),
+    "alertmanager": ("alertmanager/templates/etc/prometheus/alertmanager.yml.j2", {}),
+    "alertmanager-mail": ("alertmanager/templates/etc/prometheus/alertmanager.yml.j2", {
+        "alertmanager_email_to": "ops@example.com", "alertmanager_smarthost": "smtp.example.com:587", "alertmanager_smtp_user": "ops",
+        "alertmanager_webhook_url": "https://hooks.example.com/x", "alertmanager_watchdog_url": "https://dead.example.com/y",
+        "alertmanager_settings": {"route": {"group_wait": "30s"}}}),
+    "alertmanager-web": ("alertmanager/templates/etc/prometheus/alertmanager-web.yml.j2", {}),
+    "logrotate": ("nginx/templates/etc/logrotate.d/nginx.j2", {}),
     "hosts": ("base/templates/etc/hosts.j2", {}),
     "sysctl": ("base/templates/etc/sysctl.d/60-aiko.conf.j2", {"base_sysctl_extra": {"vm.swappiness": 1, "net.core.somaxconn": 4096}}),
     "hugepages": ("base/templates/etc/tmpfiles.d/aiko-hugepages.conf.j2", {}),
@@ -48,6 +61,7 @@ FILES = {
 CONTENTS = {
     "backend.env": "{{ __backend_environment | environment_file }}",
     "workers.json": "{{ __celery_environments | to_json }}",
+    "units.json": "{{ __exporters_services | exporter_units(exporters_enabled, exporters_address) | to_json }}",
     "credentials.json": "{{ __backend_secrets | credential_files | map(attribute='path') | to_json }}",
 }
 
@@ -79,7 +93,8 @@ def sites(tmp_path_factory) -> dict[str, pathlib.Path]:
     two = {"data": local(aiko_address="192.0.2.1"), "app": local(aiko_address="192.0.2.2")}
     wanted = [
         (tmp_path_factory.mktemp("one"), one, everything_on("one")),
-        (tmp_path_factory.mktemp("two"), two, everything_on("data", backend=["app"], worker=["app"], scheduler=["app"], proxy=["app"])),
+        (tmp_path_factory.mktemp("two"), two, everything_on("data", backend=["app"], worker=["app"], scheduler=["app"], proxy=["app"],
+                                                             monitoring=["app"])),
     ]
     with concurrent.futures.ThreadPoolExecutor() as both:
         return dict(zip(("one", "two"), both.map(lambda arguments: render(*arguments), wanted), strict=True))
@@ -217,9 +232,9 @@ def test_each_pool_has_its_environment(one):
 
 def test_services_are_called_by_name(one, two):
     """The same URLs on every host: only /etc/hosts knows where a service is."""
-    assert "127.0.0.1 postgres redis redis-queue backend proxy" in body(one("hosts"))
+    assert "127.0.0.1 postgres redis redis-queue backend proxy prometheus alertmanager grafana" in body(one("hosts"))
     assert "192.0.2.1 postgres redis redis-queue data" in body(two("app", "hosts"))
-    assert "192.0.2.2 backend proxy app" in body(two("data", "hosts"))
+    assert "192.0.2.2 backend proxy prometheus alertmanager grafana app" in body(two("data", "hosts"))
     assert body(two("app", "hosts")).count("127.0.0.1 localhost") == 1
 
 
@@ -333,3 +348,106 @@ def test_a_policy_of_a_page_replaces_the_general_one(one):
     """Both would count, and the general one forbids what the page allows its own scripts."""
     assert re.search(r'map \$upstream_http_content_security_policy \$aiko_policy \{\s+"" "default-src \'self\';[^"]+";', one("site"))
     assert "proxy_hide_header Content-Security-Policy;" in body(one("proxy"))
+
+
+def jobs(text: str) -> dict[str, list]:
+    """Job to its targets: address and labels."""
+    return {job["job_name"]: [(one["targets"][0], one["labels"]) for one in job.get("static_configs", [])]
+            for job in yaml.safe_load(text)["scrape_configs"]}
+
+
+def test_one_host_is_asked_over_loopback(one):
+    """What stays on the host needs no door; labels are those of the inventory."""
+    found = jobs(one("prometheus"))
+    assert set(found) == {
+        "alertmanager", "backend", "blackbox", "blackbox-site", "celery", "nginx", "node", "postgresql", "prometheus", "redis"}
+    assert all(address.startswith("127.0.0.1:") for targets in found.values() for address, _ in targets)
+    assert all(labels["instance"] == "one" and labels["environment"] == "test" for targets in found.values() for _, labels in targets)
+    assert [(address, labels["pool"]) for address, labels in found["celery"]] == [
+        ("127.0.0.1:9540", "ai"), ("127.0.0.1:9541", "default"), ("127.0.0.1:9542", "priority")]
+    assert [(labels["store"], labels["__param_target"]) for _, labels in found["redis"]] == [
+        ("cache", "redis://127.0.0.1:6379"), ("queue", "redis://127.0.0.1:6380")]
+    assert found["blackbox-site"][0][1]["__param_target"] == "https://127.0.0.1:443/health"
+
+
+def test_two_hosts_are_asked_where_they_are(two):
+    """Each by the address that the others reach it at, and listening there: the same fact from both ends."""
+    found = jobs(two("app", "prometheus"))
+    assert {address for address, _ in found["node"]} == {"127.0.0.1:9100", "192.0.2.1:9100"}
+    assert {labels["instance"]: address for address, labels in found["node"]} == {"app": "127.0.0.1:9100", "data": "192.0.2.1:9100"}
+    assert [address for address, _ in found["postgresql"]] == ["192.0.2.1:9187"]
+    assert {address for address, _ in found["redis"]} == {"192.0.2.1:9121"}
+    units = json.loads(two("data", "units.json"))
+    assert set(units) == {f"prometheus-{name}-exporter.service" for name in ("node", "postgres", "redis")}
+    assert all("--web.listen-address=192.0.2.1:" in unit["Service"]["ExecStart"] for unit in units.values())
+    own = json.loads(two("app", "units.json"))["prometheus-blackbox-exporter.service"]
+    assert "--web.listen-address=127.0.0.1:9115" in own["Service"]["ExecStart"]
+
+
+def test_without_monitoring_nothing_is_added(tmp_path):
+    """A platform that nobody watches has no exporters, no role for them and no door."""
+    bare = render(tmp_path, {"one": local(aiko_address="192.0.2.1")}, everything_on("one", monitoring=[])) / "one"
+    assert json.loads((bare / "units.json").read_text()) == {}
+    assert "postgres-exporter" not in (bare / "pg_hba").read_text()
+    assert "user" not in settings((bare / "redis-cache").read_text())
+    assert "stub_status" not in (bare / "site").read_text()
+
+
+def test_prometheus_asks_in_time(one):
+    """A time-out longer than the interval is refused by Prometheus."""
+    usual, alone = yaml.safe_load(one("prometheus")), yaml.safe_load(one("prometheus-alone"))
+    assert (usual["global"]["scrape_interval"], usual["global"]["scrape_timeout"]) == ("15s", "10s")
+    assert (alone["global"]["scrape_interval"], alone["global"]["scrape_timeout"]) == ("2s", "2s")
+    assert "alerting" not in alone
+    assert alone["scrape_configs"][-1] == {"job_name": "mine"}
+    assert usual["alerting"]["alertmanagers"][0]["static_configs"] == [{"targets": ["127.0.0.1:9093"]}]
+
+
+@pytest.mark.parametrize("name", ["prometheus-web", "alertmanager-web"])
+def test_web_pages_know_a_hash(one, name):
+    """The file is for the service alone, and even so does not hold the password."""
+    (user, stored), = yaml.safe_load(one(name))["basic_auth_users"].items()
+    assert user == "admin"
+    assert re.fullmatch(r"\$2b\$10\$[./A-Za-z0-9]{53}", stored)
+    assert yaml.safe_load(one("prometheus-web")) != yaml.safe_load(one("alertmanager-web"))
+
+
+def test_redis_has_a_user_who_may_only_look(one):
+    """Its password stands there as a hash; CONFIG and keys are not for it."""
+    rule = settings(one("redis-cache"))["user"].split()
+    assert rule[:2] == ["monitor", "on"]
+    assert re.fullmatch("#[0-9a-f]{64}", rule[2])
+    assert {"resetkeys", "resetchannels", "-@all", "+info"} <= set(rule)
+    assert not [word for word in rule if word.startswith(("+@", "+config", "~", "&", ">"))]
+
+
+def test_postgresql_knows_who_watches_by_its_user(one):
+    """By peer over the socket, and by no other way: the first line that matches decides."""
+    lines = [line.split() for line in body(one("pg_hba")) if "postgres-exporter" in line]
+    assert [(line[0], line[-1]) for line in lines] == [("local", "peer"), ("host", "reject")]
+
+
+def test_receivers(one):
+    """Nobody is told by default; otherwise all that was asked for, over TLS, with the password in a file."""
+    bare, full = yaml.safe_load(one("alertmanager")), yaml.safe_load(one("alertmanager-mail"))
+    assert [set(receiver) for receiver in bare["receivers"]] == [{"name"}, {"name"}]
+    assert "smtp_smarthost" not in bare["global"]
+    people, watchdog = full["receivers"]
+    assert people["email_configs"] == [{"to": "ops@example.com", "send_resolved": True}]
+    assert people["webhook_configs"][0]["url"] == "https://hooks.example.com/x"
+    assert watchdog["webhook_configs"][0]["url"] == "https://dead.example.com/y"
+    assert full["global"]["smtp_require_tls"] is True
+    assert full["global"]["smtp_auth_password_file"] == "/etc/prometheus/smtp-password"
+    assert (bare["route"]["group_wait"], bare["route"]["group_interval"], bare["route"]["repeat_interval"]) == ("10s", "10m", "1h")
+    assert (full["route"]["group_wait"], full["route"]["receiver"]) == ("30s", "people")
+
+
+def test_the_watchdog_is_told_to_nobody_by_mail(one):
+    """Its own route, before all others."""
+    routes = yaml.safe_load(one("alertmanager-mail"))["route"]["routes"]
+    assert [(route["receiver"], route["matchers"]) for route in routes] == [("watchdog", ['alertname="Watchdog"'])]
+
+
+def test_a_self_signed_certificate_is_not_judged(one):
+    """The operator's own is: exporters_blackbox_verify follows aiko_certificate_file."""
+    assert yaml.safe_load(one("blackbox"))["modules"]["site"]["http"]["tls_config"] == {"insecure_skip_verify": True}

@@ -14,6 +14,8 @@ from aiko.config import current
 log = logging.getLogger("aiko.access")
 # Room for the multipart framing around a file of exactly the largest size.
 FRAMING = 64 * 1024
+# Form fields other than files; and the parser holds a chunk of a file (64 KiB) and what is left of the last one against it.
+FORM_MEMORY = 2 * 64 * 1024
 
 
 def _add_cors(response: Response, allowed: tuple[str, ...]) -> None:
@@ -37,7 +39,7 @@ def create_app() -> Flask:
     app.config.update(
         SECRET_KEY=config.SECRET_KEY,
         MAX_CONTENT_LENGTH=config.MAX_UPLOAD_MB * 1024 * 1024 + FRAMING,
-        MAX_FORM_MEMORY_SIZE=FRAMING,
+        MAX_FORM_MEMORY_SIZE=FORM_MEMORY,
         MAX_FORM_PARTS=10,
     )
     app.json.sort_keys = False

@@ -93,6 +93,9 @@ def test_size_limit(person: Any, settings: dict[str, str], monkeypatch: pytest.M
         line = b"word " * 13
         fits = (line * 20_000)[: 2**20]
         assert teacher.upload(fits).status_code == 201
+        # Lines are what the parser looks for boundaries at: a file of them takes another way through it.
+        lines = b"A sentence on a line of its own is what most lessons are made of.\n" * 15_000
+        assert teacher.upload(lines).status_code == 201
         for size in (1, 500_000):
             answer = teacher.upload(fits + b"x" * size)
             assert answer.status_code == 413 and "1 MiB" in answer.json["detail"], answer.text

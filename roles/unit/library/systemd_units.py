@@ -12,7 +12,7 @@ description:
     C(restart_on) files, or its own unit file below /etc/systemd, is newer than its start; it is
     reloaded when one of its C(reload_on) files is newer than its start and its last reload.
   - C(systemctl daemon-reload) runs when systemd says that it needs it (C(NeedDaemonReload)), or
-    does not know a unit yet.
+    when it does not know a unit's file below /etc/systemd/system yet, because it knows a package's.
 options:
   units:
     description:
@@ -72,6 +72,7 @@ PROPERTIES = (
     "InactiveExitTimestampMonotonic",
 )
 STAMPS = "/run/aiko-reloads"
+OWN = "/etc/systemd/system"
 ENABLED = {"enabled", "enabled-runtime", "alias", "static", "indirect", "generated"}
 
 
@@ -115,7 +116,7 @@ class Units:
         """Why a unit is not well, in its own words; empty for one that is."""
         if name not in self.wanted or self.module.run_command(["systemctl", "is-active", "--quiet", name])[0] == 0:
             return ""
-        _, text, _ = self.module.run_command(["journalctl", "--no-pager", "--lines=30", "--output=cat", "--unit", name])
+        _, text, _ = self.module.run_command(["journalctl", "--namespace=*", "--no-pager", "--lines=30", "--output=cat", "--unit", name])
         return f"\nThe journal of {name} ends with:\n{text}"
 
     def do(self, verb: str, *names: str) -> None:
@@ -126,7 +127,8 @@ class Units:
     def settle(self) -> None:
         self.look()
         # Not a change of its own: the files that made it necessary were reported where they were written.
-        if any(state["NeedDaemonReload"] == "yes" for state in self.state.values()) and not self.module.check_mode:
+        unread = any(state["NeedDaemonReload"] == "yes" or self.shadowed(name) for name, state in self.state.items())
+        if unread and not self.module.check_mode:
             self.systemctl("daemon-reload")
             self.look()
         broken = {name: state for name, state in self.state.items() if state["LoadState"] in {"bad-setting", "error"}}
@@ -140,6 +142,14 @@ class Units:
             self.do("unmask", *unmasks)
         self.enablement()
         self.activity()
+
+    def shadowed(self, name: str) -> bool:
+        """Whether a unit of a package has one of ours before it that systemd has not read: NeedDaemonReload does not tell of those."""
+        if not self.state[name]["FragmentPath"]:
+            return False
+        template = f"{name.partition('@')[0]}@.{name.rpartition('.')[2]}" if "@" in name else name
+        paths = [os.path.join(OWN, unit) for unit in (name, template)]
+        return any(os.path.isfile(path) and not os.path.islink(path) for path in paths) and self.state[name]["FragmentPath"] not in paths
 
     def enablement(self) -> None:
         enable = [n for n, w in self.wanted.items() if w.get("enabled") and self.state[n]["UnitFileState"] not in ENABLED]

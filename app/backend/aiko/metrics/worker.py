@@ -26,11 +26,11 @@ from prometheus_client import (  # noqa: E402
     Gauge,
     Histogram,
     PlatformCollector,
-    ProcessCollector,
     start_http_server,
 )
 
 from aiko.config import current  # noqa: E402
+from aiko.metrics.process import ProcessesCollector  # noqa: E402
 from aiko.metrics.release import ReleaseCollector  # noqa: E402
 from aiko.requestid import under  # noqa: E402
 
@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 LABELS = ("task", "state", "queue")
 BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
+# The library's own collector needs /proc/stat, which hardened services do not see, and leaves the children out.
+REGISTRY.register(ProcessesCollector(os.getpid()))
 PlatformCollector(registry=REGISTRY)
 REGISTRY.register(ReleaseCollector("worker"))
 DURATION = Histogram(

@@ -1,0 +1,242 @@
+"""What the role grafana writes, and where it takes Grafana from; no program of Grafana is needed for it."""
+
+import configparser
+import hashlib
+import json
+import textwrap
+
+import pytest
+import yaml
+from scenario import exposure, unit_property
+
+UNITS = ["grafana-server"]
+HOME = "/etc/grafana/aiko"
+UNIT = "grafana-server.service"
+SOURCES = "/etc/apt/sources.list.d/grafana.sources"
+# A package that is no Grafana and does not say so: it serves to be refused.
+CONTROL = "Package: aiko-dummy\nVersion: 1\nArchitecture: all\nMaintainer: Nobody <nobody@example.com>\nDescription: empty\n"
+
+
+@pytest.fixture(scope="module")
+def settings(host):
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(host.file(f"{HOME}/grafana.ini").content_string)
+    return parser
+
+
+@pytest.fixture(scope="module")
+def dummy(host) -> dict[str, bytes]:
+    """Packages of another program: form to content."""
+    host.check_output(
+        "rm -rf /tmp/dummy && mkdir -p /tmp/dummy/DEBIAN && printf '%%s' %s > /tmp/dummy/DEBIAN/control"
+        " && dpkg-deb --root-owner-group --build /tmp/dummy /tmp/dummy.deb && tar -czf /tmp/dummy.tar.gz -C /tmp dummy", CONTROL)
+    return {form: host.file(f"/tmp/dummy.{form}").content for form in ("deb", "tar.gz")}
+
+
+@pytest.fixture
+def given(dummy, tmp_path):
+    """Lay a package on the controller; returns the variables that name it."""
+
+    def lay(form: str, checksum: str | None = None) -> dict:
+        path = tmp_path / f"package.{form}"
+        path.write_bytes(dummy[form])
+        return {"grafana_package_source": str(path), "grafana_package_checksum": checksum or sha256(dummy[form])}
+
+    return lay
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def untouched(host) -> None:
+    assert host.run("dpkg-query --show aiko-dummy").rc != 0
+    assert not host.file("/opt/grafana").exists
+
+
+@pytest.mark.ledger("MO5")
+def test_nobody_gets_in_with_what_everybody_tries(settings, secrets):
+    """Grafana comes with admin/admin, and whoever has it reads every query that the data source can answer."""
+    assert settings["security"]["admin_password"] == f"$__file{{/run/credentials/{UNIT}/ADMIN_PASSWORD}}"
+    assert settings["security"]["secret_key"] == f"$__file{{/run/credentials/{UNIT}/SECRET_KEY}}"
+    assert secrets["grafana_admin_password"] != secrets["grafana_secret_key"]
+    assert len(secrets["grafana_admin_password"]) == 64
+    assert settings["users"]["allow_sign_up"] == settings["auth.anonymous"]["enabled"] == "false"
+
+
+@pytest.mark.ledger("MO5")
+def test_it_listens_on_loopback_and_keeps_to_itself(settings):
+    """A monitoring system that calls home tells others what runs here."""
+    assert (settings["server"]["http_addr"], settings["server"]["http_port"]) == ("127.0.0.1", "3001")
+    assert settings["paths"]["data"] == "/var/lib/grafana"
+    for key in ("reporting_enabled", "check_for_updates", "check_for_plugin_updates"):
+        assert settings["analytics"][key] == "false"
+    assert settings["security"]["disable_gravatar"] == "true"
+
+
+@pytest.mark.ledger("MO5")
+def test_the_data_source_is_there_without_a_click(host, secrets):
+    """The same after every installation; nobody can change it in the browser, and its password is in no file that others read."""
+    text = host.file(f"{HOME}/provisioning/datasources/aiko.yml").content_string
+    (source,) = yaml.safe_load(text)["datasources"]
+    assert (source["type"], source["uid"], source["url"]) == ("prometheus", "aiko-prometheus", "http://127.0.0.1:9090")
+    assert source["isDefault"] and source["basicAuth"] and not source["editable"]
+    assert source["secureJsonData"] == {"basicAuthPassword": f"$__file{{/run/credentials/{UNIT}/PROMETHEUS_PASSWORD}}"}
+    assert secrets["prometheus_password"] not in text
+
+
+@pytest.mark.ledger("MO5", "MO6")
+def test_dashboards_are_files_and_stay_what_they_are(host, scenario, converge):
+    """What is changed by hand on one host is gone with it; what was taken out must not linger."""
+    (provider,) = yaml.safe_load(host.file(f"{HOME}/provisioning/dashboards/aiko.yml").content_string)["providers"]
+    assert not provider["allowUiUpdates"]
+    directory = provider["options"]["path"]
+    shipped = {path.name: path.read_text() for path in (scenario.project / "roles/grafana/files/dashboards").glob("*.json")}
+    assert len(shipped) == 5
+    host.check_output(f"echo '{{}}' > {directory}/stranger.json")
+    converge({}).succeeded()
+    assert {name: host.file(f"{directory}/{name}").content_string for name in host.file(directory).listdir()} == shipped
+    uid = yaml.safe_load(host.file(f"{HOME}/provisioning/datasources/aiko.yml").content_string)["datasources"][0]["uid"]
+    used = {panel["datasource"]["uid"] for text in shipped.values() for panel in json.loads(text)["panels"] if panel["type"] != "row"}
+    assert used == {uid}
+
+
+@pytest.mark.ledger("SY3", "MO5")
+def test_secrets_are_for_systemd_alone(host, secrets, converge):
+    """Grafana gets them as credentials; on disk root alone can read them, and no output shows them."""
+    files = host.file(f"{HOME}/credentials").listdir()
+    assert sorted(files) == ["ADMIN_PASSWORD", "PROMETHEUS_PASSWORD", "SECRET_KEY"]
+    for name in files:
+        file = host.file(f"{HOME}/credentials/{name}")
+        assert (file.user, file.mode) == ("root", 0o600)
+    secret = [secrets[name] for name in ("grafana_admin_password", "grafana_secret_key", "prometheus_password")]
+    readable = host.check_output(f"find {HOME} /etc/systemd/system/{UNIT} -type f -perm /044 -exec cat {{}} +")
+    assert not [word for word in secret if word in readable]
+    host.check_output(f"rm -r {HOME}/credentials")
+    play = converge({}, "--diff").succeeded()
+    assert play.changed > 0
+    assert not [word for word in secret if word in play.output]
+
+
+@pytest.mark.ledger("SY4")
+def test_the_unit_is_well_formed_and_hardened(host):
+    """A web application with a database of passwords is worth a wall around it."""
+    complaints = host.run(f"systemd-analyze verify --man=no /etc/systemd/system/{UNIT}").stderr
+    # The program is all that may be missing here.
+    others = [line for line in complaints.splitlines() if UNIT in line and "bin/grafana is not executable" not in line]
+    assert not others, others
+    assert exposure(host, UNIT) <= 2.5
+    assert unit_property(host, UNIT, "User") == "grafana"
+    assert unit_property(host, UNIT, "CapabilityBoundingSet") == ""
+    assert unit_property(host, UNIT, "MemoryMax") == str(512 * 1024 * 1024)
+
+
+def test_settings_of_ones_own_come_last(host, converge):
+    """What this role does not know must not need another role; LDAP is the usual case."""
+    own = {"grafana_settings": {"auth.ldap": {"enabled": True}, "security": {"cookie_samesite": "lax"}, "server": {"domain": "a;b"}}}
+    converge(own).succeeded()
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(host.file(f"{HOME}/grafana.ini").content_string)
+    assert parser["auth.ldap"]["enabled"] == "true"
+    assert parser["security"]["cookie_samesite"] == "lax"
+    assert parser["security"]["disable_gravatar"] == "true"
+    assert parser["server"]["domain"] == "`a;b`"
+    converge({}).succeeded()
+
+
+def test_left_out_it_says_so(converge):
+    """An operator who looks for Grafana must not look for long."""
+    play = converge({"grafana_package_source": "none"}).succeeded()
+    assert "Grafana is left out, because grafana_package_source is none" in play.text
+
+
+@pytest.mark.parametrize("form", ["deb", "tar.gz"])
+def test_a_package_with_another_checksum_is_refused(host, converge, given, form):
+    """What comes over other people's disks is believed by its checksum alone."""
+    converge(given(form, "0" * 64)).refused("has the SHA-256", "Expected: grafana_package_checksum, 0000")
+    converge(given(form) | {"grafana_package_checksum": ""}).refused("grafana_package_checksum is ''", "64 hexadecimal digits")
+    untouched(host)
+
+
+@pytest.mark.parametrize(("form", "words"), [("deb", "is the package 'aiko-dummy'"), ("tar.gz", "has no program bin/grafana")])
+def test_the_right_checksum_of_another_program_is_refused(host, converge, given, form, words):
+    """The checksum is right, so it gets further; but a file of the wrong name is not installed as root."""
+    converge(given(form)).refused(words, "Nothing was installed")
+    untouched(host)
+
+
+def test_a_download_with_another_checksum_is_refused(host, converge, dummy):
+    """A mirror that was broken into serves what it likes; nothing of that reaches the package manager."""
+    host.check_output("systemd-run --quiet --collect --unit=mirror --working-directory=/tmp python3 -m http.server 8099 --bind 127.0.0.1")
+    try:
+        wrong = {"grafana_package_source": "http://127.0.0.1:8099/dummy.deb", "grafana_package_checksum": "0" * 64}
+        converge(wrong).refused("checksum")
+        assert not host.file(f"/var/cache/aiko/grafana-{'0' * 16}.deb").exists
+        right = wrong | {"grafana_package_checksum": sha256(dummy["deb"])}
+        converge(right).refused("is the package 'aiko-dummy'")
+    finally:
+        host.check_output("systemctl stop mirror")
+    untouched(host)
+
+
+@pytest.fixture(scope="module")
+def repository(host, dummy) -> dict[str, str]:
+    """An apt repository on the host that is signed with one of two keys; returns their armoured texts by name."""
+    host.check_output("apt-get install --quiet --yes --no-install-recommends gpg gpg-agent apt-utils")
+    script = textwrap.dedent("""
+        set -eu
+        rm -rf /srv/repository && mkdir -p /srv/repository/dists/stable/main/binary-amd64 /srv/repository/pool
+        export GNUPGHOME=/srv/repository/gnupg && mkdir -m 700 $GNUPGHOME
+        cp /tmp/dummy.deb /srv/repository/pool
+        for name in right wrong; do
+            gpg --batch --quiet --passphrase '' --quick-generate-key "$name <$name@example.com>" ed25519 sign never
+            gpg --armor --export "$name@example.com" > /srv/repository/$name.asc
+        done
+        cd /srv/repository
+        apt-ftparchive packages pool > dists/stable/main/binary-amd64/Packages
+        apt-ftparchive -o APT::FTPArchive::Release::Suite=stable -o APT::FTPArchive::Release::Codename=stable \
+            -o APT::FTPArchive::Release::Components=main -o APT::FTPArchive::Release::Architectures=amd64 release dists/stable > Release
+        mv Release dists/stable/Release
+        gpg --batch --quiet --local-user right@example.com --clearsign --output dists/stable/InRelease dists/stable/Release
+        chmod --recursive a+rX dists pool
+    """)
+    host.check_output("sh -c %s", script)
+    return {name: host.file(f"/srv/repository/{name}.asc").content_string for name in ("right", "wrong")}
+
+
+@pytest.fixture
+def upstream(host, repository, tmp_path):
+    """Variables that name the repository and one of the keys."""
+
+    def choose(name: str) -> dict:
+        path = tmp_path / f"{name}.asc"
+        path.write_text(repository[name])
+        found = host.check_output("GNUPGHOME=/srv/repository/gnupg gpg --with-colons --fingerprint %s@example.com", name)
+        fingerprint = next(line.split(":")[9] for line in found.splitlines() if line.startswith("fpr"))
+        return {"grafana_package_source": "upstream", "grafana_repository": "file:///srv/repository",
+                "grafana_repository_key": str(path), "grafana_repository_fingerprints": [fingerprint]}
+
+    yield choose
+    host.check_output(f"rm -f {SOURCES} /etc/apt/keyrings/grafana.asc && apt-get update --quiet")
+
+
+def test_a_key_that_nobody_vouched_for_is_refused(host, converge, upstream):
+    """A key that was fetched together with the packages proves nothing about either; gpg's own word on it is what is compared."""
+    wrong = upstream("wrong") | {"grafana_repository_fingerprints": upstream("right")["grafana_repository_fingerprints"]}
+    converge(wrong).refused("which grafana_repository_fingerprints does not name")
+    converge(upstream("right") | {"grafana_repository_key": ""}).refused("grafana_repository_key is not set", "gpg-full.key")
+    assert not host.file(SOURCES).exists
+
+
+def test_a_repository_that_is_signed_by_somebody_else_is_refused(host, converge, upstream):
+    """Whoever can change the packages on their way can change the lists of them as well, but cannot sign."""
+    converge(upstream("wrong")).refused("apt cache")
+    assert host.run("apt-cache policy aiko-dummy").stdout == ""
+
+
+def test_the_rightly_signed_repository_is_read_and_has_no_grafana(host, converge, upstream):
+    """The refusal above was for the signature: with the right key the lists are read, and apt says what is not in them."""
+    converge(upstream("right")).refused("No package matching 'grafana' is available")
+    assert "Candidate: 1" in host.check_output("apt-cache policy aiko-dummy")
+    signed = host.file(SOURCES).content_string
+    assert "Signed-By: /etc/apt/keyrings/grafana.asc" in signed

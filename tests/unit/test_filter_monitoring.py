@@ -1,0 +1,119 @@
+"""Who is watched and how: the filters behind Prometheus' and the exporters' configuration. Rules: test_alert_rules.py."""
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from tests.unit.support import load
+
+monitoring = load("filter_plugins/monitoring.py")
+logs = load("filter_plugins/logs.py")
+
+HOSTVARS = {
+    "data": {"aiko_address": "192.0.2.1", "postgresql_scrape_targets": [{"job": "postgresql", "port": 9187}], "__x_scrape_targets": [{}]},
+    "app": {"aiko_address": "192.0.2.2", "nginx_scrape_targets": monitoring.site_targets("aiko.test", 443, 9115),
+            "backend_scrape_targets": [{"job": "backend", "port": 5000, "options": {"scheme": "http"}, "labels": {"slot": "x"}}]},
+    "idle": {"nginx_scrape_targets": []},
+}
+GROUPS = {"all": list(HOSTVARS)}
+
+
+def test_every_host_is_asked_where_it_publishes():
+    """From the host that asks, over loopback or by the platform's address; named by the inventory, so that a move keeps the series."""
+    jobs = {job["job_name"]: job for job in monitoring.scrape_jobs(GROUPS, HOSTVARS, "data", "lab")}
+    assert list(jobs) == ["backend", "blackbox-site", "postgresql"]
+    assert jobs["backend"] == {"job_name": "backend", "scheme": "http", "static_configs": [
+        {"targets": ["192.0.2.2:5000"], "labels": {"instance": "app", "environment": "lab", "slot": "x"}}]}
+    assert jobs["postgresql"]["static_configs"][0]["targets"] == ["127.0.0.1:9187"]
+
+
+def test_a_site_is_looked_at_from_outside():
+    """Prometheus asks the exporter beside it, which asks the proxy; the series belongs to the proxy."""
+    job = next(job for job in monitoring.scrape_jobs(GROUPS, HOSTVARS, "data", "lab") if job["job_name"] == "blackbox-site")
+    assert job["static_configs"][0]["targets"] == ["127.0.0.1:9115"]
+    labels = job["static_configs"][0]["labels"]
+    assert (labels["instance"], labels["__param_target"]) == ("app", "https://192.0.2.2:443/health")
+    assert labels["__param_hostname"] == labels["site"] == "aiko.test"
+
+
+def test_a_host_without_an_address_is_named():
+    """A target of `None:9100` would be down for ever, and nobody would know why."""
+    hostvars = {"new": {"backend_scrape_targets": [{"job": "backend", "port": 5000}]}}
+    with pytest.raises(AnsibleFilterError, match="host new has no aiko_address"):
+        monitoring.scrape_jobs({"all": ["new"]}, hostvars, "data", "lab")
+
+
+def test_pools_publish_the_ports_that_they_serve():
+    """The order is that of worker_environments: one more pool in between must move both."""
+    celery = load("filter_plugins/celery.py")
+    pools = {name: {"queues": [name], "concurrency": 1} for name in ("priority", "ai", "default")}
+    served = {name: one["WORKER_METRICS_LISTEN"] for name, one in celery.worker_environments(pools, {}, "127.0.0.1", 9540).items()}
+    published = {one["labels"]["pool"]: f"127.0.0.1:{one['port']}" for one in monitoring.pool_targets(pools, 9540)}
+    assert published == served
+
+
+@pytest.mark.parametrize(("word", "line"), [
+    ("--flag=/a/b:1", "--flag=/a/b:1"), ("a b", '"a b"'), ("^/(x)($|/)", '"^/(x)($$|/)"'), ('say "x"', '"say \\"x\\""'),
+    (r"a\.b", r'"a\\.b"'), ("%d/NAME", "%d/NAME"), ("", '""'),
+])
+def test_words_arrive_as_they_are(word, line):
+    """systemd reads quotes, backslashes and dollars of a command line itself."""
+    assert monitoring.exec_line(["/bin/x", word]) == f"/bin/x {line}"
+
+
+@pytest.mark.parametrize(("text", "number"), [("15s", 15), ("1h30m", 5400), ("500ms", 0.5), ("1d", 86400), ("0", 0)])
+def test_durations(text, number):
+    """A drill scales them: a unit that was mistaken would wait for hours."""
+    assert monitoring.seconds(text) == number
+    assert monitoring.seconds(monitoring.duration(number)) == number
+
+
+@pytest.mark.parametrize("text", ["", "15", "s", "1.5h", "15 s", "-1s"])
+def test_what_is_no_duration_is_refused(text):
+    """Prometheus would refuse the whole file, and say less."""
+    with pytest.raises(AnsibleFilterError, match="is no duration"):
+        monitoring.seconds(text)
+
+
+def test_the_shorter_wins():
+    """A time-out longer than the interval is refused by Prometheus."""
+    assert monitoring.shorter("1m", "10s") == "10s"
+    assert monitoring.shorter("500ms", "10s") == "500ms"
+
+
+def test_both_releases_of_the_redis_exporter_find_the_password():
+    """1.69 looks it up under the URL with the user, 1.45 under the one without; the wrong one is an exporter that says `down`."""
+    assert monitoring.redis_passwords({"cache": 6379}, "monitor", "secret") == {
+        "redis://monitor@127.0.0.1:6379": "secret", "redis://127.0.0.1:6379": "secret"}
+
+
+def test_password_hashes_do_not_move():
+    """Another hash in every run would be a change in every run; bcrypt itself must still know the password."""
+    one = monitoring.web_password("x" * 64, "admin")
+    assert one == monitoring.web_password("x" * 64, "admin")
+    assert one != monitoring.web_password("x" * 64, "other")
+    assert monitoring.bcrypt.checkpw(b"x" * 64, one.encode())
+    assert not monitoring.bcrypt.checkpw(b"y" * 64, one.encode())
+
+
+@pytest.mark.parametrize("password", ["", "x" * 73])
+def test_passwords_that_bcrypt_cannot_hash(password):
+    """It looks at 72 bytes only; the message must not repeat it."""
+    with pytest.raises(AnsibleFilterError, match="the password of admin") as refused:
+        monitoring.web_password(password, "admin")
+    assert "xxx" not in str(refused.value)
+
+
+def test_a_third_of_a_journal_is_dropped_at_a_time():
+    """Three files of ten megabytes, as the seed's log rotation had it."""
+    files = logs.journal_files(["backend", "nginx"], "30M")
+    assert [file["path"] for file in files] == ["/etc/systemd/journald@backend.conf", "/etc/systemd/journald@nginx.conf"]
+    assert {"SystemMaxUse=30M", f"SystemMaxFileSize={10 * 1024**2}"} <= set(files[0]["content"].splitlines())
+
+
+@pytest.mark.parametrize(("names", "most", "words"), [
+    (["a"], "30", "base_journal_namespace_max is '30'"), (["a"], "30MB", "for example 30M"), (["../a"], "30M", "has '../a'"),
+])
+def test_bounds_that_make_no_sense(names, most, words):
+    """journald would ignore the line, and keep what it likes."""
+    with pytest.raises(AnsibleFilterError, match=words):
+        logs.journal_files(names, most)
