@@ -88,7 +88,10 @@ def test_service_is_confined(host):
 @pytest.mark.ledger("SY3")
 def test_secret_is_where_only_the_service_sees_it(host):
     """In an environment it would be inherited, dumped and logged; a build, which runs strangers' code, must not find it."""
-    for place in ("systemctl show 'aiko-*'", "ps -e -ww -o args", "cat /proc/[0-9]*/environ", "journalctl --no-pager", "cat /etc/systemd/system/*"):
+    for place in (
+        "systemctl show 'aiko-*'", "ps -e -ww -o args", "cat /proc/[0-9]*/environ", "journalctl --namespace='*' --no-pager",
+        "cat /etc/systemd/system/*",
+    ):  # fmt: skip
         assert "hush-hush" not in host.run(f"{place} 2>/dev/null").stdout, place
     secret = "/etc/aiko/frontend-credentials/SECRET_WORD"
     assert host.check_output(f"stat --format '%U %a' {secret}") == "root 600"
@@ -116,14 +119,15 @@ def test_build_input_is_another_release_and_environment_is_not(host, converge):
 @pytest.mark.ledger("OP3", "FE1")
 def test_switch_loses_no_request(host, converge):
     """Teachers release in the middle of a lesson; a request that is under way is answered by the release that took it."""
-    host.check_output("rm -f /run/hammer.stop /run/slow.out; "
-                      "systemd-run --quiet --unit=hammer --property=StandardOutput=truncate:/run/hammer.out python3 -c %s", HAMMER)  # fmt: skip
-    host.check_output("systemd-run --quiet --unit=slow --property=StandardOutput=truncate:/run/slow.out python3 -c %s /?wait=15000", ASK)
+    host.check_output("rm -f /run/hammer.stop /run/slow.out")
+    host.check_output("systemd-run --quiet --unit=hammer --property=StandardOutput=truncate:/run/hammer.out python3 -c %s", HAMMER)
+    slow = "systemd-run --quiet --unit=slow --property=StandardOutput=truncate:/run/slow.out python3 -c %s /?wait=15000"
+    host.check_output(slow, ASK)
     plays = []
     switch = threading.Thread(target=lambda: plays.append(converge({"frontend_environment_extra": {"MOOD": "new"}})))
     switch.start()
     switch.join()
-    host.check_output("touch /run/hammer.stop; while systemctl is-active --quiet hammer || systemctl is-active --quiet slow; do :; done")
+    host.check_output("touch /run/hammer.stop; while systemctl is-active --quiet hammer slow; do :; done")
     plays[0].succeeded()
     seen = json.loads(host.file("/run/hammer.out").content_string)
     assert set(seen) == {"fine", "new"}, seen
@@ -145,7 +149,10 @@ def test_build_that_fails_shows_why_and_the_old_one_serves_on(host, copy, conver
 @pytest.mark.ledger("FE3")
 @pytest.mark.parametrize(
     ("variables", "name"),
-    [({"frontend_public_extra": {"NEXT_PUBLIC_COLOUR": None}}, "NEXT_PUBLIC_COLOUR"), ({"frontend_environment_extra": {"MOOD": None}}, "MOOD")],
+    [
+        ({"frontend_public_extra": {"NEXT_PUBLIC_COLOUR": None}}, "NEXT_PUBLIC_COLOUR"),
+        ({"frontend_environment_extra": {"MOOD": None}}, "MOOD"),
+    ],
 )
 def test_missing_variable_is_named_before_the_build(host, copy, converge, variables, name):
     """Two minutes of building to learn of a forgotten line, or worse, a page without it."""

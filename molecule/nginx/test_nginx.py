@@ -124,7 +124,8 @@ def test_the_only_way_in(host, address):
     [
         ("/", "frontend"), ("/some/page?x=1", "frontend"), ("/_next/static/a.js", "frontend"),
         ("/api/documents?page=2", "backend"), ("/api/auth/login", "backend"), ("/health", "backend"),
-        ("/api/health", "frontend"), ("/api/session", "frontend"), ("/api/session/register", "frontend"), ("/api/bff/documents?q=x", "frontend"),
+        ("/api/health", "frontend"), ("/api/session", "frontend"), ("/api/session/register", "frontend"),
+        ("/api/bff/documents?q=x", "frontend"),
         # Only whole names are exceptions.
         ("/api/sessions", "backend"), ("/api/healthy", "backend"), ("/api/bffs/x", "backend"),
     ],

@@ -292,8 +292,8 @@ def test_a_site_with_frontends(one):
     text, found = one("site-frontends"), blocks(one("site-frontends"))
     assert found["/"] != ["proxy_pass http://aiko_backend"]
     assert "proxy_pass http://aiko_frontend" in found["/"]
-    limits = {"/api/health": [], "/api/session": ["limit_req zone=auth_limit burst=10 nodelay"], "/api/bff": ["limit_req zone=api_limit burst=20 nodelay"]}
-    for path, limit in limits.items():
+    auth, api = ["limit_req zone=auth_limit burst=10 nodelay"], ["limit_req zone=api_limit burst=20 nodelay"]
+    for path, limit in (("/api/health", []), ("/api/session", auth), ("/api/bff", api)):
         assert found[f"= {path}"] == found[f"{path}/"] == [*limit, "proxy_pass http://aiko_frontend"]
     assert "proxy_cache aiko_assets" in found["/_next/static/"]
     assert "error_page 502 503 504 /__maintenance" in found["/"]

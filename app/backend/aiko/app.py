@@ -14,7 +14,7 @@ from aiko.config import current
 log = logging.getLogger("aiko.access")
 # Room for the multipart framing around a file of exactly the largest size.
 FRAMING = 64 * 1024
-# Form fields other than files; and the parser holds a chunk of a file (64 KiB) and what is left of the last one against it.
+# Form fields other than files. The parser holds a chunk of a file (64 KiB) and a rest of the last one against it, too.
 FORM_MEMORY = 2 * 64 * 1024
 
 
