@@ -222,6 +222,9 @@ def _memory(variables: dict, member: set[str]) -> list[str]:
     if "backend" in member:
         # A Gunicorn worker of the application takes about 60 MB.
         needs["backend_workers"] = 60 * _workers(variables)
+    if "frontend" in member:
+        # The server and, for a minute, a build beside it.
+        needs["frontend (a build)"] = 1024
     if "worker" in member:
         needs["celery_pools"] = 70 * sum(int(pool["concurrency"]) + 1 for pool in (variables.get("celery_pools") or {}).values())
     if "monitoring" in member:

@@ -51,7 +51,7 @@ def copy(scenario, tmp_path):
 def test_serves_what_was_built_on_a_node_that_is_new_enough(host):
     """The release, its build input, its environment and its secret all arrive; Next.js and sharp want Node 20.9."""
     told = get(host)
-    assert told == {"colour": "green", "mood": "fine", "secret": 14, "release": status(host)["serving"]}
+    assert told == {"colour": "green", "mood": "fine", "secret": 14, "release": status(host)["serving"], "held": 0}
     program = host.check_output(f"readlink /proc/{process(host)}/exe")
     major, minor = host.check_output(f"{program} --version").removeprefix("v").split(".")[:2]
     assert (int(major), int(minor)) >= (20, 9)
@@ -119,14 +119,21 @@ def test_build_input_is_another_release_and_environment_is_not(host, converge):
 @pytest.mark.ledger("OP3", "FE1")
 def test_switch_loses_no_request(host, converge):
     """Teachers release in the middle of a lesson; a request that is under way is answered by the release that took it."""
-    host.check_output("rm -f /run/hammer.stop /run/slow.out")
+    before = status(host)["slot"]
+    host.check_output("rm -f /run/hammer.stop /run/slow.go")
     host.check_output("systemd-run --quiet --unit=hammer --property=StandardOutput=truncate:/run/hammer.out python3 -c %s", HAMMER)
-    slow = "systemd-run --quiet --unit=slow --property=StandardOutput=truncate:/run/slow.out python3 -c %s /?wait=15000"
+    slow = "systemd-run --quiet --unit=slow --property=StandardOutput=truncate:/run/slow.out python3 -c %s /?hold"
     host.check_output(slow, ASK)
+    eventually(lambda: get(host)["held"] == 1, "a request is held back")
     plays = []
     switch = threading.Thread(target=lambda: plays.append(converge({"frontend_environment_extra": {"MOOD": "new"}})))
     switch.start()
-    switch.join()
+    try:
+        eventually(lambda: get(host)["mood"] == "new" and status(host)["slot"] != before, "the other slot serves", 90, every=0.5)
+    finally:
+        # Only now, while the old one drains, is it answered.
+        host.check_output("touch /run/slow.go")
+        switch.join()
     host.check_output("touch /run/hammer.stop; while systemctl is-active --quiet hammer slow; do :; done")
     plays[0].succeeded()
     seen = json.loads(host.file("/run/hammer.out").content_string)
@@ -189,6 +196,16 @@ def test_build_is_handed_over(host, converge, tmp_path):
     assert host.check_output(f"find {ROOT}/releases/{release} ! -user root -o -perm /022 ! -type l") == ""
     assert get(host)["colour"] == "red"
     converge({}).succeeded()
+
+
+@pytest.mark.ledger("OP6")
+def test_preview_of_a_part_that_is_new_here(host, converge):
+    """Who adds the frontend to a host that has releases of something else looks first, with --check."""
+    host.check_output("mv /etc/aiko/frontend.json /run/kept.json")
+    try:
+        converge({}, "--check", "--diff").succeeded()
+    finally:
+        host.check_output("mv /run/kept.json /etc/aiko/frontend.json")
 
 
 @pytest.mark.ledger("OP6")

@@ -178,7 +178,7 @@ def test_insides_are_not_shown(client, path):
 @pytest.mark.ledger("NX4")
 @pytest.mark.parametrize(
     ("path", "passed"),
-    [("/api/x", (21, 32)), ("/api/auth/x", (11, 17)), ("/api/bff/x", (21, 32)), ("/api/session", (11, 17))],
+    [("/api/x", (21, 32)), ("/api/auth/x", (11, 17)), ("/api/bff/x", (21, 32)), ("/api/session", (21, 32))],
 )  # fmt: skip
 def test_burst_is_limited(client, rested, path, passed):
     """One client must not take the site from the others; a polite one learns when to come back."""
@@ -191,6 +191,22 @@ def test_burst_is_limited(client, rested, path, passed):
     assert refused[0].json["status"] == 429
     assert refused[0].headers["content-type"] == "application/problem+json"
     assert refused[0].headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.ledger("NX4", "NX3")
+def test_logging_in_has_the_strict_limit(client, rested):
+    """Whoever guesses passwords asks often; whoever opens pages asks who he is, and must not lose his turn to log in by that."""
+    for _ in range(15):
+        assert client.get("/api/session").status == 200
+    connection = client.connection()
+    statuses = []
+    for _ in range(20):
+        connection.request("POST", "/api/session", body=b"{}", headers={"Host": DOMAIN})
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    assert statuses[:4] == [200] * 4
+    assert 429 in statuses
 
 
 @pytest.mark.ledger("NX4")
@@ -252,6 +268,15 @@ def test_assets_are_kept_and_compressed(host, client, rested):
     assert (again.status, again.body) == (200, first.body)
     assert packed.headers["content-encoding"] == "gzip"
     assert gzip.decompress(packed.body) == first.body
+
+
+@pytest.mark.ledger("NX2", "FE1")
+def test_kept_assets_are_what_was_asked_for(client, rested):
+    """A path that nginx reads in one way and the frontend in another would put one thing into the place of another, for everybody."""
+    path = "/_next/static/chunk-3.js"
+    for strange in (f"/_next/image/..%2f{path.removeprefix('/_next/')}?url=x", f"/x/../{path[1:]}"):
+        client.get(strange)
+    assert client.get(path).json["path"] == path
 
 
 @pytest.mark.ledger("NX7")

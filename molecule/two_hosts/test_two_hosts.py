@@ -125,3 +125,11 @@ def test_both_hosts_may_reboot(scenario, hosts, app):
     eventually(lambda: healthy(app), "all services are healthy", 90, every=0.5)
     for name, host in hosts.items():
         assert host.check_output("systemctl --failed --plain --no-legend") == "", name
+
+
+@pytest.mark.ledger("FE1", "OP3")
+def test_both_frontends_run_the_same_build(data, app):
+    """Pages of one host name files that the other must have, under the very same names."""
+    told = {host.check_output("cat /srv/aiko/frontend/current/.next/BUILD_ID; aiko-release --part frontend status | grep serving")
+            for host in (data, app)}  # fmt: skip
+    assert len(told) == 1, told

@@ -26,6 +26,7 @@ PLATFORM = {
     "aiko_runtime",
     "aiko_secrets_file",
     "aiko_timezone",
+    "aiko_upload_max_mb",
     # Pool sizes: wiring puts them into the environments, the preflight adds them up.
     "backend_database_pool",
     "celery_database_pool",
