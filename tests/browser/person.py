@@ -42,6 +42,7 @@ class Person:
 
     def __init__(self, browser: Browser, site: Site, locale: str = "en", size: str = "desktop", album: str = "", dark: bool = False):
         self.site, self.words, self.album, self.pictures = site, words(locale), album, 0
+        self.singular = {"en": (1,), "fr": (0, 1)}[locale]
         self.context: BrowserContext = browser.new_context(
             base_url=f"https://{site.domain}", ignore_https_errors=True, locale={"en": "en-GB", "fr": "fr-FR"}[locale],
             viewport=SIZES[size], color_scheme="dark" if dark else "light", reduced_motion="reduce",
@@ -62,7 +63,8 @@ class Person:
         text = self.words[key]
         if " || " in text:
             one, many = text.split(" || ")
-            text = one if values.get("n") == 1 else many
+            # In French, none is singular.
+            text = one if values.get("n") in self.singular else many
         for name, value in values.items():
             text = text.replace("{" + name + "}", str(value))
         return text
