@@ -38,9 +38,7 @@ def test_every_target_is_up(host):
     def up() -> set[tuple[str, str]]:
         return {(one["metric"]["job"], one["metric"]["instance"]) for one in ask(host, "up == 1")}
 
-    until(lambda: expected <= up(), f"up: {sorted(up())}")
-    down = ask(host, "up == 0")
-    assert not down
+    until(lambda: expected <= up() and not ask(host, "up == 0"), f"up: {sorted(up())}")
 
 
 @pytest.mark.ledger("MO2", "MO3")
@@ -59,8 +57,13 @@ def test_every_pool_is_watched(host):
 
 @pytest.mark.ledger("OP6")
 def test_nothing_fires_on_a_platform_that_is_well(host):
-    """An alert that always rings is not heard: only the watchdog does, which is its work."""
-    until(lambda: {one["metric"]["alertname"] for one in ask(host, 'ALERTS{alertstate="firing"}')} == {"Watchdog"},
+    """An alert that always rings is not heard: only the watchdog does, which is its work.
+
+    Those of the objectives are about how fast and how well this platform has answered for an hour, which a loaded machine and
+    tests that stop things decide; promtool has their cases.
+    """
+    firing = 'ALERTS{alertstate="firing", alertname!~"(Error|Latency)BudgetBurn.*"}'
+    until(lambda: {one["metric"]["alertname"] for one in ask(host, firing)} == {"Watchdog"},
           f"firing: {host.run('sudo aiko-query --alerts').stdout}")
 
 
