@@ -1,4 +1,5 @@
-"""Figures of the main job, side by side in one run: boot, converges, one package transaction as the floor, and the frontend.
+"""Figures of the main job, side by side in one run: boot, converges, one package transaction as the floor, the
+frontend and monitoring.
 
     python -m tests.bench [trixie|bookworm]
 
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from tests import bench_frontend
+from tests import bench_frontend, bench_monitoring
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONFIG = pathlib.Path(os.environ.get("AIKO_LAB_RUN", "/run/aiko-lab")) / "ssh_config"
@@ -25,7 +26,9 @@ HOST, FLOOR = "bench-site", "bench-floor"
 # What site.yml installs, in one transaction; the majors are those of the distribution.
 PACKAGES = (
     "ca-certificates python3-apt tzdata openssl ssl-cert postgresql python3-psycopg2 "
-    "redis-server redis-tools python3-venv nginx-light nodejs"
+    "redis-server redis-tools python3-venv nginx-light nodejs dbus logrotate prometheus prometheus-alertmanager "
+    "prometheus-node-exporter prometheus-postgres-exporter prometheus-redis-exporter prometheus-nginx-exporter "
+    "prometheus-blackbox-exporter"
 )
 INSTALL = f"sudo apt-get update -q && sudo DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {PACKAGES}"
 
@@ -76,14 +79,21 @@ def main() -> None:
             timed("boot of a host until SSH and systemd are up", sys.executable, "-m", "tests.lab", "up", HOST, "--dist", dist,
                   "--owner", str(os.getpid()))
             first, out = timed("first converge", *site, env=env)
-            second, again = timed("second converge", *site, env=env)
+            another = ["--extra-vars", '{"frontend_public_extra": {"NEXT_PUBLIC_BENCH": "1"}}', "--tags", "app"]
+            _, rebuilt = timed("another build of the frontend, its packages in the cache", *site, *another, env=env)
+            timed("back to the first build", *site, "--tags", "app", env=env)
+            second, again = timed("converge without a change", *site, env=env)
             if "changed=0" not in again:
                 raise SystemExit(f"the second converge changed something:\n{again[-3000:]}")
             timed("check mode on the converged host", *site, "--check", "--diff", env=env)
             address = next(one["address"] for one in json.loads(lab("list", "--json"))["hosts"] if one["name"] == HOST)
             bench_frontend.figures(on_host, address, "aiko-lab.test")
+            bench_monitoring.figures(on_host)
         finally:
             lab("down", HOST, FLOOR)
+    for title, log in (("first", out), ("another, with a cache", rebuilt)):
+        parts = re.findall(r"frontend : (Install the locked packages|Compile and render).*?([\d.]+)s$", log, re.MULTILINE)
+        print(f"build of the frontend, {title}: " + ", ".join(f"{name.lower()} {seconds} s" for name, seconds in parts))
     print(f"\nfirst converge / floor: {first / floor:.1f}\nsecond converge / first: {second / first:.2f}\n")
     print("The dearest tasks of the first converge:")
     for line in re.findall(r"^.* -{2,} +[\d.]+s$", out, re.MULTILINE)[:10]:
