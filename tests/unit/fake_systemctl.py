@@ -2,7 +2,7 @@
 
 Used as `systemctl` and, with the name `journalctl`, as that. The state lies in systemd.json beside the program:
 {"units": {NAME: {PROPERTY: VALUE}}, "fails": {VERB: MESSAGE}, "calls": [[ARGUMENT...]]}. The property Started is the Unix time of
-the unit's start, from which the monotonic time stamps follow.
+the unit's start, from which the monotonic time stamps follow; Unread are the properties that the next daemon-reload finds.
 """
 
 import fnmatch
@@ -72,7 +72,7 @@ def main() -> int:
         return 0 if units.get(rest[0], UNKNOWN)["UnitFileState"] == "enabled" else 1
     if verb == "daemon-reload":
         for state in units.values():
-            state["NeedDaemonReload"] = "no"
+            state.update(state.pop("Unread", {}), NeedDaemonReload="no")
     else:
         for name in rest:
             act(verb, units.setdefault(name, dict(LOADED)))

@@ -168,6 +168,71 @@ def test_a_unit_of_ours_before_a_packages_is_read(settle, systemd, tmp_path, mon
     assert "daemon-reload" not in systemd.actions()
 
 
+@pytest.mark.parametrize(("name", "directory"), [
+    ("demo.service", "demo.service.d"), ("pool@a.service", "pool@a.service.d"), ("pool@a.service", "pool@.service.d"),
+])
+def test_the_first_drop_in_restarts(settle, systemd, written, tmp_path, monkeypatch, name, directory):
+    """Before 256, systemd does not say that it has to read a drop-in in a new directory: the unit would run on without it, unnoticed."""
+    monkeypatch.setattr(systemd_units, "OWN", str(tmp_path / "etc"))
+    monkeypatch.setattr(systemd_units.Units, "own_files", lambda units, name: units.state[name]["DropInPaths"].split())
+    (tmp_path / "etc" / directory).mkdir(parents=True)
+    (tmp_path / "etc" / directory / "notes.txt").write_text("no drop-in")
+    wanted = {"name": name, "state": "started"}
+    systemd.unit(name, age=100, FragmentPath="/usr/lib/systemd/system/x.service", DropInPaths="/usr/lib/systemd/system/x.service.d/a.conf")
+    settle(wanted)
+    assert systemd.actions() == []
+    path = written(50, f"etc/{directory}/aiko.conf")
+    systemd.unit(name, age=100, FragmentPath="/usr/lib/systemd/system/x.service", Unread={"DropInPaths": path})
+    settle(wanted, check=True)
+    assert systemd.actions() == [], "check mode only looks"
+    assert settle(wanted)["actions"] == [f"restart {name}"]
+    assert systemd.actions() == ["daemon-reload", f"restart {name}"]
+    assert not settle(wanted)["changed"]
+    assert systemd.actions() == ["daemon-reload", f"restart {name}"], "what was read is read"
+
+
+def test_a_drop_in_that_is_never_read_is_not_waited_for(settle, systemd, tmp_path, monkeypatch):
+    """Every run would reload systemd: for a unit that is masked or not there, and for a template's that an instance's stands in for."""
+    monkeypatch.setattr(systemd_units, "OWN", str(tmp_path / "etc"))
+    for directory in ("gone.service.d", "masked.service.d", "pool@a.service.d", "pool@.service.d"):
+        (tmp_path / "etc" / directory).mkdir(parents=True)
+        (tmp_path / "etc" / directory / "aiko.conf").write_text("[Service]\n")
+    systemd.unit("masked.service", LoadState="masked", FragmentPath="/etc/systemd/system/masked.service")
+    systemd.unit("pool@a.service", FragmentPath="/x/pool@.service", DropInPaths=str(tmp_path / "etc/pool@a.service.d/aiko.conf"))
+    settle({"name": "gone.service", "state": "stopped"}, {"name": "masked.service", "state": "stopped"}, {"name": "pool@a.service"})
+    assert systemd.actions() == []
+
+
+@pytest.mark.parametrize(("verb", "wanted"), [
+    ("stop", {"state": "stopped"}), ("restart", {"restart_on": "newer"}), ("reload", {"reload_on": "newer"}),
+])
+def test_a_running_unit_gets_the_journal_that_it_was_not_started_with(settle, systemd, written, tmp_path, monkeypatch, verb, wanted):
+    """systemd starts a namespace's journal with the unit; where the namespace came later, ExecStop and ExecReload fail for want of it."""
+    monkeypatch.setattr(systemd_units, "JOURNAL", str(tmp_path / "journal."))
+    wanted = demo(**{key: [written(50)] if value == "newer" else value for key, value in wanted.items()})
+    systemd.unit("demo.service", age=100, UnitFileState="enabled", LogNamespace="demo")
+    settle({**wanted, "enabled": None}, check=True)
+    assert systemd.actions() == [], "check mode only looks"
+    assert settle({**wanted, "enabled": None})["actions"] == [f"{verb} demo.service"]
+    sockets = "start systemd-journald@demo.socket systemd-journald-varlink@demo.socket"
+    assert systemd.actions() == [sockets, f"{verb} demo.service"]
+    (tmp_path / "journal.demo").mkdir()
+    (tmp_path / "stamps/demo.service").unlink(missing_ok=True)
+    systemd.change(calls=[])
+    systemd.unit("demo.service", age=100, UnitFileState="enabled", LogNamespace="demo")
+    settle({**wanted, "enabled": None})
+    assert systemd.actions() == [f"{verb} demo.service"], "a journal that is there is left alone"
+
+
+def test_a_unit_that_starts_brings_its_journal_itself(settle, systemd, tmp_path, monkeypatch):
+    """systemd does that; and a unit without a namespace has none to start."""
+    monkeypatch.setattr(systemd_units, "JOURNAL", str(tmp_path / "journal."))
+    systemd.unit("demo.service", LogNamespace="demo")
+    systemd.unit("plain.service", age=100)
+    settle({"name": "demo.service", "state": "started"}, {"name": "plain.service", "state": "stopped"})
+    assert systemd.actions() == ["stop plain.service", "start demo.service"]
+
+
 def test_units_of_one_verb_go_together_and_stops_go_first(settle, systemd, written):
     """Five pools that drain for ten minutes each do so side by side; and what is stopped frees its port before another starts."""
     for name, age in (("a", 100), ("b", 100), ("c", None), ("d", 100), ("e", 100)):

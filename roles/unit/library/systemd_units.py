@@ -12,7 +12,9 @@ description:
     C(restart_on) files, or its own unit file below /etc/systemd, is newer than its start; it is
     reloaded when one of its C(reload_on) files is newer than its start and its last reload.
   - C(systemctl daemon-reload) runs when systemd says that it needs it (C(NeedDaemonReload)), or
-    when it does not know a unit's file below /etc/systemd/system yet, because it knows a package's.
+    when it does not know a unit's file or drop-in below /etc/systemd/system yet.
+  - A running unit that now logs into a namespace gets that journal's sockets before it is stopped,
+    restarted or reloaded, because what it runs for that needs them.
 options:
   units:
     description:
@@ -68,11 +70,14 @@ PROPERTIES = (
     "NeedDaemonReload",
     "FragmentPath",
     "DropInPaths",
+    "LogNamespace",
     "ActiveEnterTimestampMonotonic",
     "InactiveExitTimestampMonotonic",
 )
 STAMPS = "/run/aiko-reloads"
 OWN = "/etc/systemd/system"
+# Where the journal of a namespace listens, without the namespace.
+JOURNAL = "/run/systemd/journal."
 ENABLED = {"enabled", "enabled-runtime", "alias", "static", "indirect", "generated"}
 
 
@@ -127,7 +132,7 @@ class Units:
     def settle(self) -> None:
         self.look()
         # Not a change of its own: the files that made it necessary were reported where they were written.
-        unread = any(state["NeedDaemonReload"] == "yes" or self.shadowed(name) for name, state in self.state.items())
+        unread = any(state["NeedDaemonReload"] == "yes" or self.shadowed(name) or self.extended(name) for name, state in self.state.items())
         if unread and not self.module.check_mode:
             self.systemctl("daemon-reload")
             self.look()
@@ -147,9 +152,22 @@ class Units:
         """Whether a unit of a package has one of ours before it that systemd has not read: NeedDaemonReload does not tell of those."""
         if not self.state[name]["FragmentPath"]:
             return False
-        template = f"{name.partition('@')[0]}@.{name.rpartition('.')[2]}" if "@" in name else name
-        paths = [os.path.join(OWN, unit) for unit in (name, template)]
+        paths = [os.path.join(OWN, unit) for unit in (name, template_of(name))]
         return any(os.path.isfile(path) and not os.path.islink(path) for path in paths) and self.state[name]["FragmentPath"] not in paths
+
+    def extended(self, name: str) -> bool:
+        """Whether a unit has a drop-in of ours that systemd has not read: before 256 it overlooks those in a directory that is new."""
+        # Nothing is read beside a unit that is masked or not there, and a reload would not change that.
+        if self.state[name]["LoadState"] in {"masked", "not-found"}:
+            return False
+        read = self.state[name]["DropInPaths"].split()
+        of_instance = {os.path.basename(path) for path in read if os.path.basename(os.path.dirname(path)) == f"{name}.d"}
+        written = glob.glob(os.path.join(OWN, glob.escape(name) + ".d", "*.conf"))
+        if template_of(name) != name:
+            # One of the same name for the instance stands in for the template's.
+            paths = glob.glob(os.path.join(OWN, glob.escape(template_of(name)) + ".d", "*.conf"))
+            written += [path for path in paths if os.path.basename(path) not in of_instance]
+        return not set(written) <= set(read)
 
     def enablement(self) -> None:
         enable = [n for n, w in self.wanted.items() if w.get("enabled") and self.state[n]["UnitFileState"] not in ENABLED]
@@ -171,9 +189,18 @@ class Units:
         for verb, names in verbs.items():
             if names:
                 before = time.time()
+                if verb != "start":
+                    self.open_journals(names)
                 self.do(verb, *names)
                 if verb == "reload" and not self.module.check_mode:
                     self.remember_reload(names, before)
+
+    def open_journals(self, names: list[str]) -> None:
+        """Start the journals of running units that log into a namespace since after their start: systemd does so for a start only."""
+        spaces = sorted({self.state[name].get("LogNamespace", "") for name in names} - {""})
+        missing = [space for space in spaces if not os.path.exists(JOURNAL + space)]
+        if missing and not self.module.check_mode:
+            self.systemctl("start", *(f"systemd-journald{part}@{space}.socket" for space in missing for part in ("", "-varlink")))
 
     def verb(self, name: str, wanted: dict) -> str | None:
         active = self.state[name]["ActiveState"] in {"active", "activating", "reloading"}
@@ -211,6 +238,11 @@ class Units:
         state = self.state[name]
         paths = [state["FragmentPath"], *state["DropInPaths"].split()]
         return [path for path in paths if path.startswith("/etc/systemd/")]
+
+
+def template_of(name: str) -> str:
+    """The template of an instance; any other unit itself."""
+    return f"{name.partition('@')[0]}@.{name.rpartition('.')[2]}" if "@" in name else name
 
 
 def newer_than(moment: float, paths: list[str]) -> bool:
