@@ -97,5 +97,17 @@ def test_vars_files_of_a_role_are_mappings():
     assert not [shown(path) for path in role_yaml("vars", "defaults") if not isinstance(load(path), dict)]
 
 
+def test_services_keep_their_logs_apart():
+    """One without a namespace logs where all others can push it out, and aiko-logs looks for it in vain. Slots and exporters: filters."""
+    units = {
+        name: sections.get("Service") for _, task in tasks()
+        if isinstance(described := (task.get("vars") or {}).get("unit_units"), dict)
+        for name, sections in described.items() if name.endswith(".service")
+    }
+    assert {"prometheus.service", "grafana-server.service", "aiko-worker@.service"} <= set(units)
+    # A dict, or an expression that makes one.
+    assert not [name for name, service in units.items() if "LogNamespace" not in service]
+
+
 def _list(value) -> list:
     return [] if value is None else value if isinstance(value, list) else [value]
