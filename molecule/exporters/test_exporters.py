@@ -87,13 +87,14 @@ def test_nobody_else_is_the_database_exporter(host):
 @pytest.mark.ledger("MO2", "RD1")
 @pytest.mark.parametrize("port", STORES.values(), ids=STORES)
 def test_the_redis_exporter_may_look_and_not_touch(host, secrets, port):
-    """CONFIG GET would show the passwords of all others; a key is a session or a task."""
+    """CONFIG GET would show the passwords of all others, SLOWLOG what their commands carried; a key is a session or a task."""
 
     def ask(command: str) -> str:
         return host.run(f"REDISCLI_AUTH={secrets['redis_monitor_password']} redis-cli --user monitor -p {port} {command} 2>&1").stdout
 
     assert "redis_version" in ask("INFO server")
-    for command in ("CONFIG GET requirepass", "KEYS '*'", "GET x", "SET x 1", "FLUSHALL", "ACL LIST", "EVAL 'return 1' 0", "SHUTDOWN"):
+    for command in ("CONFIG GET requirepass", "KEYS '*'", "GET x", "SET x 1", "FLUSHALL", "ACL LIST", "EVAL 'return 1' 0", "SHUTDOWN",
+                    "SLOWLOG GET", "SLOWLOG LEN", "LATENCY LATEST", "LATENCY HISTOGRAM"):
         assert "NOPERM" in ask(command), command
 
 
@@ -179,6 +180,8 @@ def test_what_is_not_asked_for_goes(host, converge):
             assert host.run("systemctl is-active %s", unit).stdout.strip() == "inactive"
             assert host.run("systemctl is-enabled %s", unit).stdout.strip() != "enabled"
         assert host.run("systemctl is-active prometheus-node-exporter").stdout.strip() == "active"
+        for name in ("redis-passwords.json", "postgres-queries.yml", "blackbox.yml"):
+            assert not host.file(f"/etc/prometheus/{name}").exists, name
     finally:
         converge({}).succeeded()
     assert len(json.loads(host.check_output("systemctl list-units --output=json 'prometheus-*-exporter.service'"))) == len(PORTS)
