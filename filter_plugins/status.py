@@ -35,9 +35,16 @@ def _versions(variables: dict) -> dict[str, str]:
 
 
 def _alerts(variables: dict) -> list[str]:
-    """Alerts that fire and targets that are down, as Prometheus names them."""
+    """Alerts that fire and targets that are down, as Prometheus names them; or that it does not tell, which is not the same as none."""
     asked = variables.get("__status_alerts", {})
-    return sorted(line.rsplit(" ", 1)[0] for line in asked.get("stdout", "").splitlines()) if asked.get("rc") == 0 else []
+    if "rc" not in asked:
+        return []
+    if asked["rc"] == 0:
+        return [f"{alert}; see: aiko-query --alerts" for alert in sorted(line.rsplit(" ", 1)[0] for line in asked["stdout"].splitlines())]
+    if any(row["unit"] == "prometheus.service" and not _well(row) for row in _units(variables)):
+        return []
+    said = (asked.get("stderr") or asked.get("msg") or "").strip().splitlines()
+    return [f"what fires is not known: {said[-1] if said else 'no word'}; see: aiko-query --alerts"]
 
 
 def _release(variables: dict, unit: str) -> str:
@@ -78,7 +85,7 @@ def status_problems(hostvars: dict, hosts: list[str]) -> list[str]:
             slots = [row for row in _units(variables) if row["unit"].startswith(f"aiko-{part}@")]
             if slots and all(row["active"] == "inactive" for row in slots):
                 problems.append(f"{host}: no slot of aiko-{part} serves; see: aiko-release --part {part} status")
-        problems += [f"{host}: {line}; see: aiko-query --alerts" for line in _alerts(variables)]
+        problems += [f"{host}: {line}" for line in _alerts(variables)]
         health = variables.get("__status_health", {})
         if "proxy" in variables["group_names"] and health.get("status") != 200:
             problems.append(f"{host}: https://{variables['aiko_domain']}/health gave {health.get('status')}")

@@ -150,8 +150,24 @@ def test_status_tells_what_prometheus_tells():
     firing = {"rc": 0, "stdout": 'ALERTS{alertname="QueueStuck", queue="ai_tasks"} 1\n'}
     assert status.status_problems({"one": host(GOOD, {"status": 200}, __status_alerts=firing)}, ["one"]) == [
         'one: ALERTS{alertname="QueueStuck", queue="ai_tasks"}; see: aiko-query --alerts']
-    silent = {"rc": 1, "stdout": "aiko-query: http://127.0.0.1:9090 does not answer"}
-    assert status.status_problems({"one": host(GOOD, {"status": 200}, __status_alerts=silent)}, ["one"]) == []
+    silent = {"rc": 1, "stdout": "", "stderr": "aiko-query: http://127.0.0.1:9090 does not answer: refused"}
+    stopped = {**GOOD, "prometheus.service": "failed"}
+    assert status.status_problems({"one": host(stopped, {"status": 200}, __status_alerts=silent)}, ["one"]) == [
+        "one: prometheus.service is failed; see: journalctl --namespace='*' --unit prometheus.service"]
+    nothing = {"rc": 0, "stdout": ""}
+    assert status.status_problems({"one": host(GOOD, {"status": 200}, __status_alerts=nothing)}, ["one"]) == []
+
+
+@pytest.mark.parametrize(("answer", "said"), [
+    ({"rc": 1, "stdout": "", "stderr": "aiko-query: Prometheus says 401: Unauthorized\n"}, "aiko-query: Prometheus says 401: Unauthorized"),
+    ({"rc": 1, "stdout": "", "stderr": "Traceback (most recent call last):\n  ...\nKeyError: 'url'"}, "KeyError: 'url'"),
+    ({"rc": 2, "msg": "[Errno 2] No such file or directory: b'aiko-query'"}, "[Errno 2] No such file or directory: b'aiko-query'"),
+    ({"rc": 137, "stdout": "", "stderr": ""}, "no word"),
+])
+def test_status_does_not_take_silence_for_peace(answer, said):
+    """Prometheus runs and cannot be asked, for want of the right password say: alerts may fire that nobody hears of here."""
+    watched = host({**GOOD, "prometheus.service": "active"}, {"status": 200}, __status_alerts=answer)
+    assert status.status_problems({"one": watched}, ["one"]) == [f"one: what fires is not known: {said}; see: aiko-query --alerts"]
 
 
 def test_status_of_a_host_without_anything():
