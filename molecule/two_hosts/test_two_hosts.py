@@ -88,10 +88,11 @@ def test_each_service_listens_where_its_clients_are(data, app, addresses):
         found = {line.split()[3] for line in host.check_output("ss -ltnH").splitlines()}
         return {address for address in found if not address.startswith(("127.", "[::1]"))}
 
-    own = addresses["two-data"]
+    own, other = addresses["two-data"], addresses["two-app"]
     # The services, and what tells Prometheus of them, which runs on the other host.
-    assert listening(data) == {"0.0.0.0:22", "[::]:22", *(f"{own}:{port}" for port in (5432, 6379, 6380, 9100, 9121, 9187))}
-    assert listening(app) == {f"{any_}:{port}" for any_ in ("0.0.0.0", "[::]") for port in (22, 80, 443)}
+    assert listening(data) == {"0.0.0.0:22", "[::]:22", *(f"{own}:{port}" for port in (3000, 5432, 6379, 6380, 9100, 9121, 9187))}
+    # The frontend of the other host asks the backend.
+    assert listening(app) == {f"{other}:5000", *(f"{any_}:{port}" for any_ in ("0.0.0.0", "[::]") for port in (22, 80, 443))}
     for port in (6379, 6380):
         assert "NOAUTH" in data.run(f"redis-cli -h {own} -p {port} PING").stdout
 
