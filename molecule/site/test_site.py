@@ -40,6 +40,8 @@ def test_wrong_vault_password_is_refused_before_anything(scenario, converge, mon
 @pytest.mark.ledger("OP6")
 def test_killed_run_is_taken_up_again(scenario, host, converge):
     """Laptops are closed and connections drop in the middle of a deploy."""
+    if scenario.directory.name != "site":
+        pytest.skip("how a run is taken up again is the same on every release of Debian, and takes two minutes: site shows it")
     extra = ["--extra-vars", '{"backend_environment_extra": {"LOG_LEVEL": "WARNING"}, "redis_settings": {"maxclients": 3900}}']
     command = ["ansible-playbook", "--inventory", str(scenario.ephemeral / "inventory"), *extra, "site.yml"]
     for task in ("Write the instances' configuration", "Write the environment, the credentials"):
