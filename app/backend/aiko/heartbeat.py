@@ -35,6 +35,8 @@ class Heartbeat(bootsteps.StartStopStep):
             consumer.timer.cancel(self._timer)
             self._timer = None
         if consumer.blueprint.state != bootsteps.RUN:
+            # It may finish its tasks for minutes yet, and no sign of it would be taken for one that hangs.
+            worker.beaten(consumer.hostname, set(), 0)
             try:
                 pulse.worker_left(consumer.hostname)
             except RedisError as error:

@@ -232,6 +232,21 @@ def test_worker_heartbeat(stage: SimpleNamespace, tmp_path: Path) -> None:
         assert time.time() - beaten() < 15
 
 
+@pytest.mark.ledger("CE6")
+def test_a_worker_that_drains_is_not_stale(stage: SimpleNamespace, tmp_path: Path) -> None:
+    """Every release lets workers finish what they have, which may take minutes: that is no alert."""
+    port = servers.free_port()
+    own = stage.settings | {"WORKER_METRICS_LISTEN": f"127.0.0.1:{port}"}
+    with processes.worker(own, tmp_path / "log", "-n", "leaving@host", "-Q", "default") as worker:
+        servers.wait_for(lambda: 'queue="default"' in heartbeats(port), 10, "the first sign of life")
+        send(stage, "sleep", "default", "--args=[15]")
+        servers.wait_for(lambda: value(metrics(port), "celery_worker_tasks_active") == 1, 20, "an active task")
+        worker.popen.send_signal(signal.SIGTERM)
+        servers.wait_for(lambda: 'queue="default"' not in heartbeats(port), 10, "its series going")
+        assert value(metrics(port), "celery_worker_tasks_active") == 1, "the task ended before that"
+        worker.stop(seconds=30)
+
+
 def heartbeats(port: int) -> str:
     """Return a worker's heartbeat lines."""
     return "\n".join(line for line in metrics(port).splitlines() if line.startswith("celery_worker_heartbeat"))
