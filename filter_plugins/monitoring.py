@@ -12,15 +12,17 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 LOOPBACK = "127.0.0.1"
-# Who is told of a cause need not be told of what follows from it.
+# Who is told of a cause need not be told of what follows from it. What is about a whole environment is held back by an alert of
+# severity none only: one of several instances that is away, or an alert that somebody silenced, would hide what visitors see.
+BUDGETS = "ErrorBudgetBurn.*|LatencyBudgetBurn.*"
 INHIBITIONS = [
     {"source_matchers": ['alertname="HostDown"'], "target_matchers": ['alertname!="HostDown"'], "equal": ["environment", "instance"]},
-    {"source_matchers": ['alertname="BackendDown"'],
-     "target_matchers": ['alertname=~"SiteDown|ErrorBudgetBurn.*|LatencyBudgetBurn.*"'], "equal": ["environment"]},
-    {"source_matchers": ['alertname="DatabaseDown"'],
-     "target_matchers": ['alertname=~"SiteDown|ErrorBudgetBurn.*|LatencyBudgetBurn.*|TasksFailing"'], "equal": ["environment"]},
-    {"source_matchers": ['alertname="RedisDown"'],
-     "target_matchers": ['alertname=~"SiteDown|ErrorBudgetBurn.*|LatencyBudgetBurn.*|TasksFailing|WorkerHeartbeatStale|BeatSilent"'],
+    # The frontend answers without a backend.
+    {"source_matchers": ['alertname="NoBackend"'], "target_matchers": ['alertname="SiteDown"', 'path="/health"'], "equal": ["environment"]},
+    {"source_matchers": ['alertname="NoBackend"'], "target_matchers": [f'alertname=~"{BUDGETS}"'], "equal": ["environment"]},
+    # /health answers without the data stores.
+    {"source_matchers": ['alertname="NoDatabase"'], "target_matchers": [f'alertname=~"{BUDGETS}|TasksFailing"'], "equal": ["environment"]},
+    {"source_matchers": ['alertname="NoQueue"'], "target_matchers": ['alertname=~"TasksFailing|WorkerHeartbeatStale|BeatSilent"'],
      "equal": ["environment"]},
     # The same thing, worse.
     {"source_matchers": ['alertname="CertificateExpiresSoon"'], "target_matchers": ['alertname="CertificateExpiring"'],
@@ -94,10 +96,13 @@ def redis_parts(instances: dict) -> list[dict]:
     ]
 
 
-def site_targets(domain: str, port: int, blackbox: int) -> list[dict]:
-    """What a proxy publishes: the site as a visitor sees it, asked by its name at this proxy."""
+def site_targets(domain: str, port: int, blackbox: int, paths: list[str]) -> list[dict]:
+    """What a proxy publishes: the site as a visitor sees it, asked by its name at this proxy, for each of the paths."""
     labels = {"site": domain, "__metrics_path__": "/probe", "__param_module": "site", "__param_hostname": domain}
-    return [{"job": "blackbox-site", "port": blackbox, "probe": f"https://{{address}}:{port}/health", "labels": labels}]
+    return [
+        {"job": "blackbox-site", "port": blackbox, "probe": f"https://{{address}}:{port}{path}", "labels": {**labels, "path": path}}
+        for path in paths
+    ]
 
 
 def pool_targets(pools: dict, port: int) -> list[dict]:
@@ -287,12 +292,16 @@ def alertmanager_configuration(settings: dict) -> dict:
             "group_wait": settings["group_wait"],
             "group_interval": settings["group_interval"],
             "repeat_interval": settings["repeat_interval"],
-            # Always firing: it is there to be missed.
-            "routes": [{"receiver": "watchdog", "matchers": ['alertname="Watchdog"'], "group_wait": "0s", "group_interval": "1m",
-                        "repeat_interval": "1m"}],
+            "routes": [
+                # Always firing: it is there to be missed.
+                {"receiver": "watchdog", "matchers": ['alertname="Watchdog"'], "group_wait": "0s", "group_interval": "1m",
+                 "repeat_interval": "1m"},
+                # They only hold others back.
+                {"receiver": "nobody", "matchers": ['severity="none"']},
+            ],
         },
         "inhibit_rules": INHIBITIONS,
-        "receivers": [people, watchdog],
+        "receivers": [people, watchdog, {"name": "nobody"}],
     }
 
 

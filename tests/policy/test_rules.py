@@ -81,6 +81,15 @@ def test_an_alert_is_seen_firing_and_not_firing(name):
     assert set(cases().get(name, [])) == ({True} if name == "Watchdog" else {True, False})
 
 
+@pytest.mark.ledger("MO3")
+def test_no_runbook_looks_into_an_empty_journal():
+    """Every service of the platform has a journal namespace of its own: plain `journalctl` shows nothing of it, and says no word."""
+    uses = [(shown(path), line) for path in RUNBOOKS.glob("*.md")
+            for line in re.findall(r"journalctl\b[^`|]*?(?=`|\||$)", path.read_text(), re.MULTILINE)]
+    assert uses
+    assert not [use for use in uses if "--namespace" not in use[1]]
+
+
 def test_no_runbook_and_no_case_is_left_over():
     """What describes an alert that is gone misleads."""
     assert {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"} == set(ALERTS)

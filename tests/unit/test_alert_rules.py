@@ -1,5 +1,7 @@
 """The filters that turn the rules as they lie in the repository into those of an environment."""
 
+import re
+
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
@@ -95,10 +97,61 @@ def test_names_that_no_rule_has_are_found():
     assert monitoring.unknown_alerts(wishes, TEXTS.values()) == ["HighMemroy", "slo:nothing"]
 
 
+def alerts() -> dict[str, dict]:
+    return {name: rule for name, rule in plain().items() if "alert" in rule}
+
+
+def fits(matchers: list[str], labels: dict) -> bool:
+    """Whether Alertmanager's matchers are about an alert with these labels."""
+    for matcher in matchers:
+        name, sign, value = re.fullmatch(r'(\w+)(=~|!=|=)"(.*)"', matcher).groups()
+        held = re.fullmatch(value, labels.get(name, "")) if sign == "=~" else labels.get(name, "") == value
+        if bool(held) == (sign == "!="):
+            return False
+    return True
+
+
+def held_back(target: dict, source: dict) -> bool:
+    """Whether one alert holds another back, both given by their labels."""
+    return any(fits(one["source_matchers"], source) and fits(one["target_matchers"], target)
+               and all(source.get(name, "") == target.get(name, "") for name in one["equal"]) for one in monitoring.INHIBITIONS)
+
+
 def test_an_inhibition_names_alerts_that_exist():
     """One that does not holds nothing back, and the night brings ten mails instead of one."""
-    alerts = {name for name, rule in plain().items() if "alert" in rule}
     for inhibition in monitoring.INHIBITIONS:
-        for matcher in inhibition["source_matchers"] + inhibition["target_matchers"]:
+        for side in ("source_matchers", "target_matchers"):
+            (matcher,) = (one for one in inhibition[side] if one.startswith("alertname"))
             names = matcher.split('"')[1].split("|")
-            assert all(any(monitoring.re.fullmatch(name, alert) for alert in alerts) for name in names), matcher
+            assert all(any(re.fullmatch(name, alert) for alert in alerts()) for name in names), matcher
+
+
+@pytest.mark.ledger("MO4")
+def test_what_is_about_a_whole_environment_is_held_back_by_alerts_that_nobody_gets():
+    """One backend of two that is away, or one that somebody silenced for the night, must not hide that the site is gone."""
+    wide = {one["source_matchers"][0].split('"')[1] for one in monitoring.INHIBITIONS if one["equal"] == ["environment"]}
+    assert wide == {name for name, rule in alerts().items() if rule["labels"]["severity"] == "none"} - {"Watchdog"}
+    for name in wide:
+        rule = alerts()[name]
+        assert rule["for"] == "0s", "what follows would be told first"
+        assert "max by (environment)" in rule["expr"]
+
+
+@pytest.mark.ledger("MO4")
+@pytest.mark.parametrize(("cause", "target", "held"), [
+    ("NoBackend", {"alertname": "SiteDown", "path": "/health"}, True),
+    ("NoBackend", {"alertname": "SiteDown", "path": "/api/health"}, False),
+    ("NoBackend", {"alertname": "ErrorBudgetBurnFast"}, True),
+    ("BackendDown", {"alertname": "SiteDown", "path": "/health"}, False),
+    ("DatabaseDown", {"alertname": "TasksFailing"}, False),
+    ("NoDatabase", {"alertname": "TasksFailing"}, True),
+    ("NoDatabase", {"alertname": "SiteDown", "path": "/health"}, False),
+    ("NoQueue", {"alertname": "BeatSilent"}, True),
+    ("NoQueue", {"alertname": "SiteDown", "path": "/health"}, False),
+    ("NoQueue", {"alertname": "ErrorBudgetBurnFast"}, False),
+    ("RedisDown", {"alertname": "BeatSilent"}, False),
+])  # fmt: skip
+def test_what_holds_back_what(cause, target, held):
+    """What follows from a cause is one mail too many; what does not is an outage that nobody hears of."""
+    assert held_back({"environment": "lab", **target}, {"alertname": cause, "environment": "lab"}) == held
+    assert not held_back({"environment": "lab", **target}, {"alertname": cause, "environment": "production"})

@@ -10,7 +10,8 @@ logs = load("filter_plugins/logs.py")
 
 HOSTVARS = {
     "data": {"aiko_address": "192.0.2.1", "postgresql_scrape_targets": [{"job": "postgresql", "port": 9187}], "__x_scrape_targets": [{}]},
-    "app": {"aiko_address": "192.0.2.2", "nginx_scrape_targets": monitoring.site_targets("aiko.test", 443, 9115),
+    "app": {"aiko_address": "192.0.2.2",
+            "nginx_scrape_targets": monitoring.site_targets("aiko.test", 443, 9115, ["/health", "/api/health"]),
             "backend_scrape_targets": [{"job": "backend", "port": 5000, "options": {"scheme": "http"}, "labels": {"slot": "x"}}]},
     "idle": {"nginx_scrape_targets": []},
 }
@@ -29,10 +30,11 @@ def test_every_host_is_asked_where_it_publishes():
 def test_a_site_is_looked_at_from_outside():
     """Prometheus asks the exporter beside it, which asks the proxy; the series belongs to the proxy."""
     job = next(job for job in monitoring.scrape_jobs(GROUPS, HOSTVARS, "data", "lab") if job["job_name"] == "blackbox-site")
-    assert job["static_configs"][0]["targets"] == ["127.0.0.1:9115"]
-    labels = job["static_configs"][0]["labels"]
-    assert (labels["instance"], labels["__param_target"]) == ("app", "https://192.0.2.2:443/health")
-    assert labels["__param_hostname"] == labels["site"] == "aiko.test"
+    assert [one["targets"] for one in job["static_configs"]] == [["127.0.0.1:9115"]] * 2
+    labels = [one["labels"] for one in job["static_configs"]]
+    assert [(one["instance"], one["path"], one["__param_target"]) for one in labels] == [
+        ("app", "/health", "https://192.0.2.2:443/health"), ("app", "/api/health", "https://192.0.2.2:443/api/health")]
+    assert {(one["__param_hostname"], one["site"]) for one in labels} == {("aiko.test", "aiko.test")}
 
 
 def test_a_host_without_an_address_is_named():
@@ -84,6 +86,17 @@ def test_both_releases_of_the_redis_exporter_find_the_password():
     """1.69 looks it up under the URL with the user, 1.45 under the one without; the wrong one is an exporter that says `down`."""
     assert monitoring.redis_passwords({"cache": 6379}, "monitor", "secret") == {
         "redis://monitor@127.0.0.1:6379": "secret", "redis://127.0.0.1:6379": "secret"}
+
+
+@pytest.mark.ledger("MO4")
+def test_alerts_for_machines_reach_no_person():
+    """What only holds others back, told by mail, would be the noise that it is there to prevent; the watchdog has its own way out."""
+    made = monitoring.alertmanager_configuration({
+        "email_to": "operator@example.com", "webhook_url": "", "watchdog_url": "", "smarthost": "mail.example.com:25", "smtp_tls": True,
+        "email_from": "aiko@example.com", "smtp_user": "", "group_wait": "10s", "group_interval": "10m", "repeat_interval": "1h"})
+    assert [(one["receiver"], one["matchers"]) for one in made["route"]["routes"]] == [
+        ("watchdog", ['alertname="Watchdog"']), ("nobody", ['severity="none"'])]
+    assert {one["name"]: sorted(one) for one in made["receivers"]}["nobody"] == ["name"]
 
 
 def test_password_hashes_do_not_move():
