@@ -248,7 +248,8 @@ def test_visitors_who_get_no_answer_are_noticed_from_outside(host, records):
     began = time.time()
     host.check_output("systemctl stop nginx")
     try:
-        mail = eventually(lambda: inbox.about("SiteDown", "FIRING", began), "a mail about SiteDown", seconds("2m") * SCALE + GRACE, every=0.5)
+        limit = seconds(RULES["SiteDown"]["for"]) * SCALE + GRACE
+        mail = eventually(lambda: inbox.about("SiteDown", "FIRING", began), "a mail about SiteDown", limit, every=0.5)
         mended = time.time()
     finally:
         host.check_output("systemctl start nginx")
