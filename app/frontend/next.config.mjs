@@ -20,6 +20,8 @@ const config = {
     localPatterns: [{ pathname: "/_next/static/media/**", search: "" }],
     deviceSizes: [480, 800, 1200, 1600],
     imageSizes: [96],
+    // Without it any from 1 to 100 is made.
+    qualities: [75],
     formats: ["image/webp"],
     // Their names carry their hash.
     minimumCacheTTL: 31536000,

@@ -24,6 +24,8 @@ export function useDocuments(query: string, first?: Page<DocumentItem>, trouble?
   const [page, setPage] = useState(first);
   const [problem, setProblem] = useState(trouble);
   const running = useRef<AbortController>(undefined);
+  // What the list on the page was searched with; `q` may be ahead of it.
+  const shown = useRef(query);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
 
   const ask = useCallback(async (wanted: string) => {
@@ -31,7 +33,10 @@ export function useDocuments(query: string, first?: Page<DocumentItem>, trouble?
     const mine = new AbortController();
     running.current = mine;
     try {
-      setPage(await call<Page<DocumentItem>>("GET", url(wanted), { signal: mine.signal }));
+      const found = await call<Page<DocumentItem>>("GET", url(wanted), { signal: mine.signal });
+      if (mine.signal.aborted) return;
+      shown.current = wanted;
+      setPage(found);
       setProblem(undefined);
       // The address follows, so that a reload or a visit to the login page comes back to the same search.
       window.history.replaceState(null, "", wanted ? `/documents?q=${encodeURIComponent(wanted)}` : "/documents");
@@ -55,13 +60,17 @@ export function useDocuments(query: string, first?: Page<DocumentItem>, trouble?
     reload: () => void ask(q),
     more: async () => {
       if (!page) return;
+      const { signal } = (running.current ??= new AbortController());
       try {
-        const next = await call<Page<DocumentItem>>("GET", url(q, page.page + 1));
+        const next = await call<Page<DocumentItem>>("GET", url(shown.current, page.page + 1), { signal });
+        if (signal.aborted) return;
         const known = new Set(page.items.map(({ id }) => id));
-        setPage({ ...next, items: [...page.items, ...next.items.filter(({ id }) => !known.has(id))] });
+        const longer = { ...next, items: [...page.items, ...next.items.filter(({ id }) => !known.has(id))] };
+        // Only to the list that it continues: a search that was under way may have brought another.
+        setPage((now) => (now === page ? longer : now));
         setProblem(undefined);
       } catch (error) {
-        setProblem(asProblem(error));
+        if (!signal.aborted) setProblem(asProblem(error));
       }
     },
   };

@@ -1,16 +1,31 @@
 import { useEffect, useState } from "react";
-import { api } from "@/lib/client/api";
+import { api, asProblem } from "@/lib/client/api";
 import type { User } from "@/lib/types";
+
+const TRIES = 3;
+/** Without a word from the server when to come back. */
+const SHORT_S = 1;
+/** Nobody looks at the home page for longer. */
+const LONGEST_S = 60;
 
 let asked: Promise<User | null> | undefined;
 
+/** A limit that was reached, or a network that was away: both pass, and then the header must not be a visitor's. */
+async function ask(tries: number): Promise<User | null> {
+  try {
+    return (await api<{ user: User | null }>("GET", "/api/session")).user;
+  } catch (error) {
+    const { status, retryAfter = SHORT_S } = asProblem(error);
+    // Without an answer the page is that of a visitor, which is right for everybody.
+    if (tries < 2 || ![0, 429].includes(status) || retryAfter > LONGEST_S) return null;
+    await new Promise((resolve) => setTimeout(resolve, retryAfter * 1000));
+    return ask(tries - 1);
+  }
+}
+
 /** Asked once in the life of a page: logging in and out load a new one. */
 function whoAmI(): Promise<User | null> {
-  asked ??= api<{ user: User | null }>("GET", "/api/session").then(
-    ({ user }) => user,
-    // Without an answer the page is that of a visitor, which is right for everybody.
-    () => null,
-  );
+  asked ??= ask(TRIES);
   return asked;
 }
 

@@ -7,6 +7,7 @@ const TITLES: Record<number, string> = {
   404: "Not Found",
   405: "Method Not Allowed",
   413: "Content Too Large",
+  429: "Too Many Requests",
   502: "Bad Gateway",
   503: "Service Unavailable",
 };

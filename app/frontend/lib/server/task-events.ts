@@ -2,19 +2,30 @@ import "server-only";
 import { setTimeout as pause } from "node:timers/promises";
 import { plain, Problem } from "@/lib/problem";
 import { backend } from "@/lib/server/backend";
+import type { OpenStream } from "@/lib/server/open-streams";
 import type { Task } from "@/lib/types";
 
-const POLL_MS = 400;
 const HEARTBEAT_MS = 10_000;
 /** A page that is still there then opens the next stream by itself. */
 const LONGEST_MS = 10 * 60_000;
 const FINAL: readonly string[] = ["SUCCESS", "FAILURE", "REVOKED"];
 
+/** Most tasks are done within seconds; those that are not can wait a second longer. */
+export function pollMs(elapsed: number): number {
+  return elapsed < 10_000 ? 500 : 1000;
+}
+
 /** Polls the backend and writes each change as an event `task`; a problem is an event `problem` and ends the stream. */
-export function taskEvents(id: string, token: string, request: Request, pollMs = POLL_MS): ReadableStream<Uint8Array> {
+export function taskEvents(
+  id: string,
+  token: string,
+  request: Request,
+  stream: OpenStream,
+  pauseMs = pollMs,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
-  const gone = new AbortController();
-  request.signal.addEventListener("abort", () => gone.abort(), { once: true });
+  const left = new AbortController();
+  const gone = AbortSignal.any([request.signal, left.signal, stream.ended]);
 
   return new ReadableStream<Uint8Array>({
     async start(controller) {
@@ -22,15 +33,19 @@ export function taskEvents(id: string, token: string, request: Request, pollMs =
       const event = (name: string, data: unknown) => write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
       try {
         write("retry: 1000\n\n");
-        await follow(id, token, request.headers, gone.signal, pollMs, event, () => write(": still here\n\n"));
+        await follow(id, token, request.headers, gone, pauseMs, event, () => write(": still here\n\n"));
       } catch (error) {
-        if (gone.signal.aborted) return;
-        if (!(error instanceof Problem)) throw error;
-        event("problem", plain(error));
+        if (!gone.aborted) {
+          if (!(error instanceof Problem)) throw error;
+          event("problem", plain(error));
+        }
+      } finally {
+        stream.close();
       }
-      if (!gone.signal.aborted) controller.close();
+      // Who left has closed it already.
+      if (!left.signal.aborted) controller.close();
     },
-    cancel: () => gone.abort(),
+    cancel: () => left.abort(),
   });
 }
 
@@ -39,7 +54,7 @@ async function follow(
   token: string,
   incoming: Headers,
   signal: AbortSignal,
-  pollMs: number,
+  pauseMs: (elapsed: number) => number,
   event: (name: string, data: unknown) => void,
   beat: () => void,
 ): Promise<void> {
@@ -57,6 +72,6 @@ async function follow(
       toldAt = Date.now();
     }
     if (FINAL.includes(task.state)) return;
-    await pause(pollMs, undefined, { signal });
+    await pause(pauseMs(Date.now() - begun), undefined, { signal });
   }
 }

@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import axe from "axe-core";
-import { screen, waitFor, within } from "@testing-library/react";
+import { act, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { DocumentDesk } from "@/components/document-desk";
@@ -54,6 +54,60 @@ describe("searching", () => {
     expect(await screen.findByText("New")).toBeTruthy();
     expect(signals[0]?.aborted).toBe(true);
     expect(screen.queryByRole("alert")).toBeNull();
+  });
+
+  // Why: a late answer would put the old list back over what was searched for since. Those that the browser had already
+  // are not stopped by cancelling.
+  test.each([
+    ["an older search", async () => userEvent.type(screen.getByRole("searchbox"), "old"), true],
+    ["the rest of an older list", async () => userEvent.click(screen.getByRole("button", { name: "Show more" })), true],
+    [
+      "the rest of an older list, asked for during the search",
+      async () => {
+        await userEvent.type(screen.getByRole("searchbox"), "new");
+        await waitFor(() => expect(globalThis.fetch).toHaveBeenCalledTimes(1));
+        await userEvent.click(screen.getByRole("button", { name: "Show more" }));
+      },
+      false,
+    ],
+  ])("drops the late answer to %s", async (_, askOld, cancelled) => {
+    const late: { signal: AbortSignal; answer: (response: Response) => void }[] = [];
+    let answerNew: ((response: Response) => void) | undefined;
+    vi.spyOn(globalThis, "fetch").mockImplementation(
+      (url, init) =>
+        new Promise((resolve) => {
+          if (String(url).includes("q=new")) answerNew = resolve;
+          else late.push({ signal: init?.signal as AbortSignal, answer: resolve });
+        }),
+    );
+    desk({ ...pageOf("Plants"), total: 2 });
+    await askOld();
+    await waitFor(() => expect(late).toHaveLength(1));
+    if (cancelled) {
+      await userEvent.clear(screen.getByRole("searchbox"));
+      await userEvent.type(screen.getByRole("searchbox"), "new");
+      await waitFor(() => expect(late[0]?.signal.aborted).toBe(true));
+    }
+    await waitFor(() => expect(answerNew).toBeDefined());
+    await act(async () => answerNew?.(reply(200, pageOf("New"))));
+    await act(async () => late[0]?.answer(reply(200, { ...pageOf("Rivers"), total: 2 })));
+    expect(screen.getByText("New")).toBeTruthy();
+    expect(screen.queryByText("Plants")).toBeNull();
+    expect(screen.queryByText("Rivers")).toBeNull();
+  });
+
+  // Why: the box may be ahead of the list, and page 2 of something else is no continuation.
+  test("continues the list that is shown, once", async () => {
+    const asked: string[] = [];
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (url) => {
+      asked.push(String(url));
+      return reply(200, String(url).includes("page=2") ? { ...pageOf("Rivers"), page: 2, total: 2 } : pageOf("New"));
+    });
+    desk({ ...pageOf("Plants"), total: 2 });
+    await userEvent.type(screen.getByRole("searchbox"), "n");
+    await userEvent.click(screen.getByRole("button", { name: "Show more" }));
+    await waitFor(() => expect(screen.getByText("New")).toBeTruthy());
+    expect(asked).toEqual(["/api/bff/documents?q=&page=2", "/api/bff/documents?q=n&page=1"]);
   });
 
   test("that fails keeps the list and what was typed, and can be tried again", async () => {

@@ -1,4 +1,6 @@
-import { problemResponse } from "@/lib/server/answers";
+import { Problem } from "@/lib/problem";
+import { passOn, problemResponse } from "@/lib/server/answers";
+import { openStream } from "@/lib/server/open-streams";
 import { readSession } from "@/lib/server/session";
 import { taskEvents } from "@/lib/server/task-events";
 
@@ -10,9 +12,11 @@ type Context = { params: Promise<{ id: string }> };
 export async function GET(request: Request, { params }: Context): Promise<Response> {
   const { id } = await params;
   if (!/^[0-9a-f-]{36}$/i.test(id)) return problemResponse(404, "there is no such task of yours");
-  const { token } = await readSession();
-  if (!token) return problemResponse(401, "log in first");
-  return new Response(taskEvents(id, token, request), {
+  const { token, user } = await readSession();
+  if (!token || !user) return problemResponse(401, "log in first");
+  const stream = openStream(user.id);
+  if (stream instanceof Problem) return passOn(stream);
+  return new Response(taskEvents(id, token, request, stream), {
     headers: { "content-type": "text/event-stream", "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" },
   });
 }
