@@ -449,9 +449,10 @@ def test_postgresql_knows_who_watches_by_its_user(one):
 def test_receivers(one):
     """Nobody is told by default; otherwise all that was asked for, over TLS, with the password in a file."""
     bare, full = yaml.safe_load(one("alertmanager")), yaml.safe_load(one("alertmanager-mail"))
-    assert [set(receiver) for receiver in bare["receivers"]] == [{"name"}, {"name"}]
+    assert [set(receiver) for receiver in bare["receivers"]] == [{"name"}, {"name"}, {"name"}]
     assert "smtp_smarthost" not in bare["global"]
-    people, watchdog = full["receivers"]
+    people, watchdog, nobody = full["receivers"]
+    assert nobody == {"name": "nobody"}, "what only holds others back is sent to no one"
     assert people["email_configs"] == [{"to": "ops@example.com", "send_resolved": True}]
     assert people["webhook_configs"][0]["url"] == "https://hooks.example.com/x"
     assert watchdog["webhook_configs"][0]["url"] == "https://dead.example.com/y"
@@ -464,7 +465,8 @@ def test_receivers(one):
 def test_the_watchdog_is_told_to_nobody_by_mail(one):
     """Its own route, before all others."""
     routes = yaml.safe_load(one("alertmanager-mail"))["route"]["routes"]
-    assert [(route["receiver"], route["matchers"]) for route in routes] == [("watchdog", ['alertname="Watchdog"'])]
+    assert [(route["receiver"], route["matchers"]) for route in routes] == [
+        ("watchdog", ['alertname="Watchdog"']), ("nobody", ['severity="none"'])]
 
 
 def test_a_self_signed_certificate_is_not_judged(one):

@@ -30,7 +30,7 @@ def dashboard():
                 figure("Restarts in an hour", "Services that systemd started anew because they had ended by themselves.",
                        "sum(increase(node_systemd_service_restart_total[1h]))", thresholds=high(1, 5), decimals=0),
                 states("Services", "Who was up when. A database is up when it lets us log in; its exporter being there says nothing.", {
-                    "site at {{instance}}": "probe_success",
+                    "{{path}} at {{instance}}": "probe_success",
                     "nginx on {{instance}}": "nginx_up",
                     "backend on {{instance}}": 'up{job="backend"}',
                     "workers {{pool}} on {{instance}}": 'up{job="celery"}',
