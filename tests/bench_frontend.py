@@ -27,6 +27,11 @@ PLAIN = """server {
 """
 
 
+def load_generator(run: Callable[[str], str]) -> None:
+    """Bring wrk to the host."""
+    run("apt-get install -q -y --no-install-recommends wrk >/dev/null 2>&1")
+
+
 def rate(run: Callable[[str], str], url: str, domain: str) -> float:
     """Requests a second at a URL of the host, by wrk; every answer must be good."""
     out = run(f"wrk --threads 1 --connections 8 --duration {SECONDS}s --timeout 30s --header 'Host: {domain}' '{url}'")
@@ -49,7 +54,7 @@ def figures(run: Callable[[str], str], address: str, domain: str) -> None:
         address: of the host, as the controller sees it.
         domain: the site's name.
     """
-    run("apt-get install -q -y --no-install-recommends wrk >/dev/null 2>&1")
+    load_generator(run)
     chunks = "/srv/aiko/frontend/current/.next/static/chunks"
     asset = run(f"cd {chunks} && ls -S *.js | head -1").strip()
     run(f"cp {chunks}/{asset} /var/lib/aiko-site/plain.js && printf %s {shlex.quote(PLAIN % domain)} > /etc/nginx/sites-enabled/bench.conf "

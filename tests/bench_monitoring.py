@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tests.bench_frontend import ratio
+from tests.bench_frontend import load_generator, ratio
 
 GUNICORN = "gunicorn aiko.wsgi:app --preload --worker-class gthread --workers 2 --threads 4 --worker-tmp-dir /dev/shm"
 # The same server twice, which differ in one variable.
@@ -22,6 +22,7 @@ done | xargs ps -o rss= -p | awk '{sum += $1} END {print int(sum / 1024)}'
 
 def figures(run: Callable[[str], str]) -> None:
     """Print the figures; `run` runs a command on the host as root and returns what it printed."""
+    load_generator(run)
     print("\nMonitoring, on one host:")
     for port, counts in SERVERS.items():
         command = f"aiko-run env METRICS_ENABLED={counts} PROMETHEUS_MULTIPROC_DIR=/tmp/metrics {GUNICORN} --bind 127.0.0.1:{port}"
