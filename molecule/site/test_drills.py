@@ -53,8 +53,18 @@ cd /etc/aiko/tls && cp --preserve site.crt /run/drill/site.crt
 openssl req -x509 -new -key site.key -subj /CN=aiko.test -addext subjectAltName=DNS:aiko.test -days 10 -out site.crt
 systemctl reload nginx
 """
-# Memory that is really used: every page is written to.
-BALLOON = "import mmap, signal; m = mmap.mmap(-1, {}); [m.__setitem__(i, 1) for i in range(0, len(m), 4096)]; signal.pause()"
+# Memory that is really used, up to a share of all there is. Test hosts share the machine's with others that come and go: what those
+# give back is taken as well.
+BALLOON = """
+import time
+held = []
+while True:
+    sizes = {{line.split(":")[0]: int(line.split()[1]) for line in open("/proc/meminfo")}}
+    if 1 - sizes["MemAvailable"] / sizes["MemTotal"] < {}:
+        held.append(b"x" * 2**27)
+    else:
+        time.sleep(0.1)
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,16 +145,18 @@ def firing(host) -> set[str]:
 
 @pytest.fixture(scope="module")
 def watched(host, converge):
-    """The host with short times, a mail server, and two small file systems. The memory's threshold is a little above what is used."""
+    """The host with short times, a mail server, and two small file systems. The memory's threshold is well above what is used."""
     size = memory(host)
     used = 1 - size["MemAvailable"] / size["MemTotal"]
     install(host, "smtp_sink.py")
     host.check_output(f"systemd-run --quiet --unit=drill-mail python3 /run/drill/smtp_sink.py {PORT} {MAILS}")
     for name in ("full", "filling"):
         host.check_output(SMALL.format(name))
-    threshold = {"prometheus_alert_overrides": {"HighMemory": {"threshold": round(used + 0.06, 3)}}}
+    # Far enough from what is used that neighbours do not reach it, and not so far that the machine would suffer.
+    limit = round(max(min(used + 0.25, 0.8), used + 0.06), 3)
+    threshold = {"prometheus_alert_overrides": {"HighMemory": {"threshold": limit}}}
     converge(TIMES | threshold, "--tags", "monitoring").succeeded()
-    yield BALLOON.format(int(0.12 * size["MemTotal"]))
+    yield BALLOON.format(limit + 0.02)
     converge({}, "--tags", "monitoring").succeeded()
     host.check_output("systemctl stop drill-mail; umount /srv/drill-* /run/drill/full /run/drill/filling; rm -r /run/drill /srv/drill-*")
 
@@ -219,7 +231,7 @@ def test_the_table_of_drills(scenario, host, records, capsys):
     place = scenario.project / "artefacts" / "drills.md"
     place.parent.mkdir(exist_ok=True)
     release = host.check_output(". /etc/os-release && echo $PRETTY_NAME")
-    note = f"{release}; the rules' times x {SCALE}; the memory's threshold is a little above what was used."
+    note = f"{release}; the rules' times x {SCALE}; the memory's threshold is well above what was used."
     place.write_text(f"# Drills\n\n{note}\n\n{text}\n")
     with capsys.disabled():
         print(f"\n{text}")
