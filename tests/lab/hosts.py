@@ -164,6 +164,8 @@ def _await_one(settings: Settings, name: str, began: float) -> dict | LabError:
             status = found["status"] if found else "gone"
             return LabError(f"{name} is {status} instead of booting; its console:\n{tail(directory / 'console.log')}")
         command = [
+            # Whoever kills us kills this as well: nobody else would, until the connection is given up.
+            "setpriv", "--pdeathsig", "KILL",
             *ssh_command(settings, name),
             "systemctl is-system-running --wait; systemctl --failed --plain --no-legend",
         ]
