@@ -16,6 +16,13 @@ WHOLE = (".service", ".socket", ".timer", ".path", ".target")
 VALIDATE = (
     "sh -c '! systemd-analyze verify --man=no --recursive-errors=no \"$0\" 2>&1 | grep --fixed-strings \"$0:\" | grep ignoring' %s"
 )
+# Quadlet refuses what it does not know, but names the file only where it stands among the others.
+QUADLETS = "/etc/containers/systemd"
+QUADLET_NAMES = (".container", ".network", ".volume")
+VALIDATE_QUADLET = (
+    f"sh -c '! QUADLET_UNIT_DIRS=\"$(dirname \"$0\"):{QUADLETS}\" /usr/lib/systemd/system-generators/podman-system-generator --dryrun"
+    " 2>&1 >/dev/null | grep --invert-match Loading | grep --fixed-strings \"$(basename \"$0\")\"' %s"
+)
 
 
 def unit_file(sections: dict, name: str = "unit") -> str:
@@ -61,32 +68,64 @@ def _values(name: str, key: str, value) -> list[str]:
     return [text]
 
 
-def unit_files(units: dict, hardening: dict, directory: str = "/etc/systemd/system") -> list[dict]:
+def unit_files(units: dict, hardening: dict, container: dict | None = None, directory: str = "/etc/systemd/system") -> list[dict]:
     """Turn units into the ``files`` of a config_tree task.
 
     Args:
-        units: unit name, or ``NAME.d/PART.conf`` for a drop-in, to sections.
+        units: unit name, or ``NAME.d/PART.conf`` for a drop-in, to sections. ``NAME.container``, ``NAME.network`` and
+            ``NAME.volume`` are Podman's quadlets (podman-systemd.unit(5)).
         hardening: directives that every whole ``.service`` gets in ``[Service]``; what the unit
             says itself wins, and None takes a default away. Drop-ins get none: they change
             somebody else's unit.
+        container: the same for ``[Container]`` of every ``.container``. One that has a HealthCmd is asked by it every
+            second until it is well for the first time, too.
         directory: where unit files live.
 
     """
-    files = []
-    for name, sections in units.items():
-        own = sections.get("Service", {}) if isinstance(sections, dict) else None
-        hardened = name.endswith(".service") and isinstance(own, dict)
-        complete = {**sections, "Service": {**hardening, **own}} if hardened else sections
-        file = {"path": f"{directory}/{name}", "content": unit_file(complete, name)}
-        files.append({**file, "validate": VALIDATE} if name.endswith(WHOLE) else file)
-    return files
+    return [_file(name, sections, hardening, container or {}, directory) for name, sections in units.items()]
 
 
-def units_off(names: list[str]) -> list[dict]:
-    """What systemd_units shall do with units that go: stop and disable them; drop-ins and templates run nothing themselves."""
-    return [{"name": name, "enabled": False, "state": "stopped"} for name in names if "/" not in name and "@." not in name]
+def _file(name: str, sections: dict, hardening: dict, container: dict, directory: str) -> dict:
+    if isinstance(sections, dict) and name.endswith(".service"):
+        sections = _with_defaults(sections, "Service", hardening)
+    if isinstance(sections, dict) and name.endswith(".container"):
+        sections = _with_defaults(sections, "Container", container)
+        check = sections["Container"].get("HealthCmd") if isinstance(sections["Container"], dict) else None
+        if check:
+            sections = _with_defaults(sections, "Container", {"HealthStartupCmd": check, "HealthStartupInterval": "1s"})
+    if name.endswith(QUADLET_NAMES):
+        return {"path": f"{QUADLETS}/{name}", "content": unit_file(sections, name), "validate": VALIDATE_QUADLET}
+    file = {"path": f"{directory}/{name}", "content": unit_file(sections, name)}
+    return {**file, "validate": VALIDATE} if name.endswith(WHOLE) else file
+
+
+def _with_defaults(sections: dict, section: str, defaults: dict) -> dict:
+    own = sections.get(section, {})
+    return {**sections, section: {**defaults, **own}} if isinstance(own, dict) else sections
+
+
+def unit_paths(names: list[str]) -> list[str]:
+    """Where units' files are."""
+    return [f"{QUADLETS if name.endswith(QUADLET_NAMES) else '/etc/systemd/system'}/{name}" for name in names]
+
+
+def unit_service(name: str) -> str:
+    """The unit that systemd runs for a name: its own, or what Podman makes of a quadlet."""
+    stem, _, kind = name.rpartition(".")
+    return {"container": f"{stem}.service", "network": f"{stem}-network.service", "volume": f"{stem}-volume.service"}.get(kind, name)
+
+
+def units_off(names: list[str], wanted: list[dict] | None = None) -> list[dict]:
+    """What systemd_units shall do with units that go: stop and disable them; drop-ins and templates run nothing themselves.
+
+    A quadlet whose service somebody still wants goes without that: systemd_units changes from the one to the other.
+    """
+    kept = {unit["name"] for unit in wanted or []}
+    going = [name for name in names if "/" not in name and "@." not in name]
+    return [{"name": unit_service(name), "enabled": False, "state": "stopped"} for name in going
+            if not (name.endswith(QUADLET_NAMES) and unit_service(name) in kept)]
 
 
 class FilterModule:
     def filters(self) -> dict:
-        return {"unit_file": unit_file, "unit_files": unit_files, "units_off": units_off}
+        return {"unit_file": unit_file, "unit_files": unit_files, "unit_paths": unit_paths, "units_off": units_off}

@@ -228,7 +228,7 @@ def test_new_password_replaces_the_old_and_is_never_shown(client, secrets, conve
 
 
 @pytest.mark.ledger("PG6")
-def test_row_outlives_kill_restart_and_reboot(host, scenario, client, major):
+def test_row_outlives_kill_restart_and_reboot(host, host_name, scenario, client, major):
     """Everything else can be installed again; this cannot."""
     assert client("CREATE TABLE probe_survivor (id int); INSERT INTO probe_survivor VALUES (7)").rc == 0
 
@@ -240,5 +240,5 @@ def test_row_outlives_kill_restart_and_reboot(host, scenario, client, major):
     host.check_output(f"kill -9 {unit_property(host, f'postgresql@{major}-main', 'MainPID')}")
     host.run(f"systemctl start postgresql@{major}-main")
     eventually(there, "the row is there after a crash")
-    scenario.lab("reboot", scenario.names[0])
+    scenario.lab("reboot", host_name)
     eventually(there, "the row is there after a reboot")

@@ -168,10 +168,10 @@ def test_single_layout_and_back(host, ask, converge):
 
 
 @pytest.mark.ledger("RD3", "RD4")
-def test_both_instances_come_back_after_a_reboot(host, ask, scenario):
+def test_both_instances_come_back_after_a_reboot(host_name, ask, scenario):
     """A host that needs a person after a power cut is down at night."""
     ask(QUEUE, "SET rebooted yes")
-    scenario.lab("reboot", scenario.names[0])
+    scenario.lab("reboot", host_name)
     for port in (CACHE, QUEUE):
         eventually(lambda port=port: ask(port, "PING") == "PONG", f"instance {port} answers")
     assert ask(QUEUE, "GET rebooted") == "yes"

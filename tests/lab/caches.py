@@ -257,7 +257,7 @@ def guest_pip_conf() -> str:
 def sizes(settings: Settings) -> dict[str, int]:
     """Return how many bytes each part of the cache takes on disk; files with several links count once."""
     report = {}
-    for part in ("images", "debs", "pip", "layers"):
+    for part in ("images", "containers", "debs", "pip", "layers"):
         seen, total = set(), 0
         for directory, _subdirectories, files in os.walk(settings.cache / part):
             for file in files:

@@ -7,9 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import caches, hosts, setup, state, supervisor
+from . import caches, hosts, images, setup, state, supervisor
 from .errors import LabError
-from .settings import DISTS, ENVIRONMENT, Settings
+from .settings import DISTS, ENVIRONMENT, GUEST_IMAGES, Settings
 from .system import FileLock
 
 # These only read what everybody may read.
@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="SOURCE:TARGET",
         help="show a directory of the controller in the hosts, read-only; may be repeated",
     )
+    up.add_argument("--images", action="store_true", help="show the container images of images/ in the hosts; built when missing")
     down = add("down", "throw hosts away", "*")
     down.add_argument("--all", action="store_true", help="all hosts")
     listing = add("list", "show the hosts")
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     ssh.add_argument("command", nargs=argparse.REMAINDER)
     enter = add("exec", "run a command as root in a host, past SSH", "1")
     enter.add_argument("command", nargs=argparse.REMAINDER)
+    add("images", "build the container images of images/ if they are missing, and say where they are")
     add("kill", "cut a host's power; its disk stays", "1")
     boot = add("boot", "switch a host on again that was killed", "1")
     reboot = add("reboot", "reboot a host in an orderly way", "1")
@@ -131,6 +133,7 @@ def _setup(_settings: Settings, options) -> int:
 
 def _up(settings: Settings, options) -> int:
     setup.require()
+    binds = [*options.bind_ro, *([f"{images.ensure(settings)}:{GUEST_IMAGES}"] if options.images else [])]
     reports = hosts.up(
         settings,
         options.names,
@@ -138,7 +141,7 @@ def _up(settings: Settings, options) -> int:
         owner=options.owner,
         number=options.address,
         storage=options.storage,
-        binds=options.bind_ro,
+        binds=binds,
     )
     show(reports, options.json)
     if not options.json:
@@ -173,6 +176,12 @@ def _exec(settings: Settings, options) -> int:
 def without_dashes(command: list[str]) -> list[str]:
     """Return the command without the `--` that set it off from our own options."""
     return command[1:] if command[:1] == ["--"] else command
+
+
+def _images(settings: Settings, _options) -> int:
+    setup.require()
+    print(images.ensure(settings))
+    return 0
 
 
 def _kill(settings: Settings, options) -> int:
@@ -212,6 +221,7 @@ VERBS = {
     "list": _list,
     "ssh": _ssh,
     "exec": _exec,
+    "images": _images,
     "kill": _kill,
     "boot": _boot,
     "reboot": _reboot,

@@ -14,6 +14,7 @@ BRIDGE_PREFIX = "aiko-lab"
 GUEST_USER = "debian"
 GUEST_MTU = 1400
 GUEST_PIP_CACHE = "/var/cache/aiko-pip"
+GUEST_IMAGES = "/var/lib/aiko-images"
 DISTS = ("trixie", "bookworm")
 TMPFS_SIZE = "12g"
 TMPFS_NEEDS_KIB = 6 * 1024 * 1024
@@ -41,7 +42,8 @@ class Settings:
     @classmethod
     def from_environment(cls, environment=None) -> "Settings":
         """Read AIKO_LAB_RUN, AIKO_LAB_CACHE and AIKO_LAB_SUBNET; LabError when the subnet is unusable."""
-        env = os.environ if environment is None else environment
+        # An empty one is none: it would make the working directory the lab's.
+        env = {name: value for name, value in (os.environ if environment is None else environment).items() if value}
         # 198.18.0.0/15 is reserved for benchmarks (RFC 2544): never routed, so it cannot collide with a real network.
         text = env.get("AIKO_LAB_SUBNET", "198.18.77.0/24")
         try:
@@ -118,6 +120,11 @@ class Settings:
     def images(self) -> Path:
         """Base images, one directory each."""
         return self.cache / "images"
+
+    @property
+    def stores(self) -> Path:
+        """Stores of container images, one directory each."""
+        return self.cache / "containers"
 
     def debs(self, dist: str) -> Path:
         """Downloaded Debian packages of one release."""

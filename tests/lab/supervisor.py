@@ -16,14 +16,29 @@ import time
 import uuid
 from pathlib import Path
 
-from . import caches, network, nspawn, ssh, state
+from . import caches, images, network, nspawn, ssh, state
 from .errors import LabError
 from .image import Image
-from .settings import GUEST_MTU, GUEST_USER, TMPFS_NEEDS_KIB, TMPFS_SIZE, Settings
+from .settings import GUEST_IMAGES, GUEST_MTU, GUEST_USER, TMPFS_NEEDS_KIB, TMPFS_SIZE, Settings
 from .system import FileLock, read_json, remove_tree, run, write_atomically
 
 # With --keep-unit nspawn does not reboot a guest itself but asks its caller to, with this exit status.
 REBOOT = 133
+
+# The engine may not raise limits where the controller may not, and there is no controller of process numbers to ask.
+CONTAINERS_CONF = """\
+[containers]
+pids_limit = 0
+default_ulimits = ["nofile=20000:20000", "nproc=90000:90000"]
+"""
+STORAGE_CONF = f"""\
+[storage]
+driver = "overlay"
+runroot = "/run/containers/storage"
+graphroot = "/var/lib/containers/storage"
+[storage.options]
+additionalimagestores = ["{GUEST_IMAGES}"]
+"""
 
 
 def choose_storage(wanted: str, available_kib: int) -> str:
@@ -88,6 +103,7 @@ class Supervisor:
         wakeups = self._catch_signals()
         try:
             image.hold()
+            self.held = [images.hold(self.settings, Path(bind.partition(":")[0])) for bind in self.state["binds"]]
             self._prepare(image)
             self._start()
             self._loop(wakeups)
@@ -134,8 +150,12 @@ class Supervisor:
         resolv = network.resolv_conf()
         files = guest_files(self.name, self.state["address"], self.settings, resolv)
         files["etc/pip.conf"] = self.pip_conf
+        files["etc/containers/containers.conf.d/50-lab.conf"] = CONTAINERS_CONF
+        if any(bind.endswith(f":{GUEST_IMAGES}") for bind in self.state["binds"]):
+            files["etc/containers/storage.conf"] = STORAGE_CONF
         for name, text in files.items():
             path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             path.write_text(text)
         (self.root / "etc/machine-id").chmod(0o444)

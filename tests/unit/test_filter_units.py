@@ -102,3 +102,27 @@ def test_input_is_not_changed():
     units.unit_files(wanted, hardening)
     assert wanted == {"demo.service": {"Service": {"Type": "exec"}}}
     assert hardening == {"NoNewPrivileges": True}
+
+
+def test_a_quadlet_gets_its_defaults_and_no_sandbox():
+    """A sandbox of systemd gives each command of the unit mounts of its own, and Podman then loses its network."""
+    (file,) = units.unit_files(
+        {"demo.container": {"Container": {"Image": "x", "ReadOnly": None}, "Service": {"Restart": "always"}}},
+        {"ProtectSystem": "strict"}, {"ReadOnly": True, "DropCapability": "all"})
+    assert file["path"] == "/etc/containers/systemd/demo.container"
+    assert "podman-system-generator --dryrun" in file["validate"]
+    assert body(file["content"]) == ["[Container]", "DropCapability=all", "Image=x", "[Service]", "Restart=always"]
+
+
+def test_a_health_check_is_asked_often_until_it_is_well():
+    """Otherwise a service that needs two seconds counts as started after half a minute."""
+    (file,) = units.unit_files({"demo.container": {"Container": {"HealthCmd": "check"}}}, {}, {})
+    assert body(file["content"]) == ["[Container]", "HealthStartupCmd=check", "HealthStartupInterval=1s", "HealthCmd=check"]
+
+
+def test_quadlets_that_go_stop_unless_their_service_stays():
+    """In the other run mode the service of the same name goes on."""
+    assert units.units_off(["a.container", "b.container"], [{"name": "a.service"}]) == [
+        {"name": "b.service", "enabled": False, "state": "stopped"}]
+    assert units.unit_paths(["a.container", "n.network", "c.service.d/x.conf"]) == [
+        "/etc/containers/systemd/a.container", "/etc/containers/systemd/n.network", "/etc/systemd/system/c.service.d/x.conf"]

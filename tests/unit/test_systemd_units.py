@@ -324,3 +324,55 @@ def test_nothing_asked_is_nothing_done(settle, systemd):
     """A host without units calls no systemctl: in a container there is none."""
     assert not settle()["changed"]
     assert systemd.read()["calls"] == []
+
+
+@pytest.fixture
+def quadlets(tmp_path, monkeypatch):
+    """Where quadlets lie."""
+    place = tmp_path / "quadlets"
+    place.mkdir()
+    monkeypatch.setattr(systemd_units, "QUADLETS", str(place))
+    return place
+
+
+def test_a_service_that_becomes_a_container_stops_first(settle, systemd, quadlets):
+    """Read first, the container would start beside the service that still writes to the same data."""
+    (quadlets / "demo.container").write_text("x")
+    systemd.unit("demo.service", 100, UnitFileState="enabled", Unread={"SourcePath": str(quadlets / "demo.container")})
+    assert settle(demo())["actions"] == ["stop demo.service", "start demo.service"]
+    assert systemd.actions() == ["stop demo.service", "daemon-reload", "start demo.service"]
+    assert settle(demo())["actions"] == []
+
+
+def test_a_container_that_becomes_a_service_stops_first(settle, systemd, quadlets):
+    """What the package's unit would be asked to stop is not what runs."""
+    systemd.unit("demo.service", 100, UnitFileState="enabled", SourcePath=str(quadlets / "demo.container"), Unread={"SourcePath": ""})
+    settle(demo())
+    assert systemd.actions() == ["stop demo.service", "daemon-reload", "start demo.service"]
+
+
+def test_a_container_that_is_gone_and_not_wanted_is_stopped(settle, systemd, quadlets):
+    """Stopped while systemd still knows how."""
+    systemd.unit("demo.service", 100, SourcePath=str(quadlets / "demo.container"), Unread={"SourcePath": ""})
+    settle(demo(enabled=False, state="stopped"))
+    assert systemd.actions() == ["stop demo.service", "daemon-reload"]
+
+
+def test_a_newer_quadlet_restarts(settle, systemd, quadlets):
+    """The image, its options and its limits stand in there."""
+    path = quadlets / "demo.container"
+    path.write_text("x")
+    systemd.unit("demo.service", 100, UnitFileState="generated", SourcePath=str(path))
+    assert settle(demo())["actions"] == ["restart demo.service"]
+    os.utime(path, (time.time() - 500,) * 2)
+    assert settle(demo())["actions"] == []
+
+
+@pytest.mark.parametrize(("file", "unit"), [
+    ("a@b.container", "a@b.service"), ("net.network", "net-network.service"), ("data.volume", "data-volume.service"),
+])
+def test_each_kind_of_quadlet_has_its_service(quadlets, file, unit):
+    """Podman names them so."""
+    assert systemd_units.quadlet(unit) is None
+    (quadlets / file).write_text("x")
+    assert systemd_units.quadlet(unit) == str(quadlets / file)

@@ -10,9 +10,12 @@ description:
   - A handler forgets its restart when the run is killed between the change and the handler.
     This module decides from the state of the host instead. A unit is restarted when one of its
     C(restart_on) files, or its own unit file below /etc/systemd, is newer than its start; it is
-    reloaded when one of its C(reload_on) files is newer than its start and its last reload.
+    reloaded when one of its C(reload_on) files is newer than its start and its last reload. The quadlet of a container is
+    its unit file.
   - C(systemctl daemon-reload) runs when systemd says that it needs it (C(NeedDaemonReload)), or
     when it does not know a unit's file or drop-in below /etc/systemd/system yet.
+  - A running service that becomes a container under the same name, or stops being one, is stopped as what it is before systemd
+    reads what it becomes: never do both work on the same data.
   - A running unit that now logs into a namespace gets that journal's sockets before it is stopped,
     restarted or reloaded, because what it runs for that needs them.
 options:
@@ -69,6 +72,7 @@ PROPERTIES = (
     "UnitFileState",
     "NeedDaemonReload",
     "FragmentPath",
+    "SourcePath",
     "DropInPaths",
     "LogNamespace",
     "ActiveEnterTimestampMonotonic",
@@ -76,6 +80,9 @@ PROPERTIES = (
 )
 STAMPS = "/run/aiko-reloads"
 OWN = "/etc/systemd/system"
+# Podman's generator makes services of what lies here.
+QUADLETS = "/etc/containers/systemd"
+QUADLET_KINDS = (("-network.service", ".network"), ("-volume.service", ".volume"), (".service", ".container"))
 # Where the journal of a namespace listens, without the namespace.
 JOURNAL = "/run/systemd/journal."
 ENABLED = {"enabled", "enabled-runtime", "alias", "static", "indirect", "generated"}
@@ -132,7 +139,13 @@ class Units:
     def settle(self) -> None:
         self.look()
         # Not a change of its own: the files that made it necessary were reported where they were written.
-        unread = any(state["NeedDaemonReload"] == "yes" or self.shadowed(name) or self.extended(name) for name, state in self.state.items())
+        turning = [name for name in self.state if self.turns(name) and self.runs(name)]
+        if turning:
+            self.do("stop", *turning)
+        unread = any(
+            state["NeedDaemonReload"] == "yes" or self.shadowed(name) or self.extended(name) or self.turns(name)
+            for name, state in self.state.items()
+        )
         if unread and not self.module.check_mode:
             self.systemctl("daemon-reload")
             self.look()
@@ -147,6 +160,18 @@ class Units:
             self.do("unmask", *unmasks)
         self.enablement()
         self.activity()
+
+    def turns(self, name: str) -> bool:
+        """Whether a unit's quadlet has come or gone since systemd has read it."""
+        return (quadlet(name) or "") != self.source(name)
+
+    def source(self, name: str) -> str:
+        """The quadlet of which the unit that systemd knows was made, if it was."""
+        path = self.state[name].get("SourcePath", "")
+        return path if path.startswith(QUADLETS) else ""
+
+    def runs(self, name: str) -> bool:
+        return self.state[name]["ActiveState"] in {"active", "activating", "reloading"}
 
     def shadowed(self, name: str) -> bool:
         """Whether a unit of a package has one of ours before it that systemd has not read: NeedDaemonReload does not tell of those."""
@@ -203,7 +228,7 @@ class Units:
             self.systemctl("start", *(f"systemd-journald{part}@{space}.socket" for space in missing for part in ("", "-varlink")))
 
     def verb(self, name: str, wanted: dict) -> str | None:
-        active = self.state[name]["ActiveState"] in {"active", "activating", "reloading"}
+        active = self.runs(name)
         if wanted.get("state") == "stopped":
             return "stop" if active else None
         if wanted.get("state") != "started":
@@ -236,8 +261,17 @@ class Units:
     def own_files(self, name: str) -> list[str]:
         """Unit file and drop-ins that this project wrote; a package's own unit is the package's business."""
         state = self.state[name]
-        paths = [state["FragmentPath"], *state["DropInPaths"].split()]
-        return [path for path in paths if path.startswith("/etc/systemd/")]
+        paths = [state["FragmentPath"], self.source(name), *state["DropInPaths"].split()]
+        return [path for path in paths if path.startswith(("/etc/systemd/", QUADLETS))]
+
+
+def quadlet(name: str) -> str | None:
+    """The file below /etc/containers/systemd of which Podman makes this service; None when there is none."""
+    for suffix, kind in QUADLET_KINDS:
+        path = os.path.join(QUADLETS, name.removesuffix(suffix) + kind)
+        if name.endswith(suffix) and os.path.isfile(path):
+            return path
+    return None
 
 
 def template_of(name: str) -> str:

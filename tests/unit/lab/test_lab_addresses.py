@@ -51,7 +51,8 @@ def test_only_our_own_table_is_touched():
 
 
 def test_labs_beside_each_other_share_no_name():
-    one = Settings.from_environment({})
+    one = Settings.from_environment({"AIKO_LAB_RUN": ""})
+    assert one == Settings.from_environment({})
     two = Settings.from_environment({"AIKO_LAB_RUN": "/run/elsewhere"})
     for name in ("bridge", "nft_table", "cgroup", "layers", "lock"):
         assert getattr(one, name) != getattr(two, name)

@@ -1,0 +1,81 @@
+"""Container images: what they are called, and the files that concern them."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import pathlib
+import re
+
+from ansible.errors import AnsibleFilterError
+
+RECIPES = pathlib.Path(__file__).resolve().parent.parent / "images"
+
+
+def _recipes():
+    spec = importlib.util.spec_from_file_location("aiko_recipes", RECIPES / "recipes.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def image_reference(image: dict, source: str, mirror: str = "") -> str:
+    """By what name Podman knows an image.
+
+    Args:
+        image: ``image`` (name and tag), ``digest`` ("" for none) and ``recipe``.
+        source: ``pull``, or ``build`` for what its recipe makes.
+        mirror: registry from which to pull instead of where the name points.
+
+    Raises:
+        AnsibleFilterError: the digest is none, or there is no such recipe.
+    """
+    if source == "build":
+        try:
+            return _recipes().reference(image["recipe"])
+        except KeyError as error:
+            raise AnsibleFilterError(str(error.args[0])) from error
+    digest = image.get("digest") or ""
+    if digest and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise AnsibleFilterError(f"digest of image {image['image']} is '{digest}'. Expected: sha256: and 64 hexadecimal digits, or nothing")
+    name = image["image"]
+    # What stands before the first / is a registry if it looks like a host.
+    head, slash, rest = name.partition("/")
+    if mirror:
+        name = f"{mirror.rstrip('/')}/{rest if slash and re.search('[.:]', head) else name}"
+    # Podman takes a tag or a digest; with a digest the tag says nothing.
+    return f"{re.sub(':[^:/]+$', '', name)}@{digest}" if digest else name
+
+
+def registry_logins(logins: dict) -> str:
+    """containers-auth.json(5) from registry to ``{username, password}``."""
+    tokens = {name: base64.b64encode(f"{login['username']}:{login['password']}".encode()).decode() for name, login in logins.items()}
+    return json.dumps({"auths": {name: {"auth": token} for name, token in tokens.items()}}, indent=1) + "\n"
+
+
+def containers_conf(settings: dict) -> str:
+    """containers.conf(5), which is TOML; JSON's text, number, bool and list are TOML's as well."""
+    lines = []
+    for table, entries in settings.items():
+        lines += [f"[{table}]", *(f"{name} = {json.dumps(value)}" for name, value in entries.items() if value is not None), ""]
+    return "\n".join(lines).rstrip("\n")
+
+
+def recipe_files(names: list[str], directory: str) -> list[dict]:
+    """The ``files`` of a config_tree task that bring recipes, and what builds them, to a host."""
+    module = _recipes()
+    paths = [RECIPES / "recipes.py"]
+    for name in [module.BASE, *sorted(set(names) - {module.BASE})]:
+        paths += sorted(path for path in (RECIPES / name).rglob("*") if path.is_file())
+    return [
+        {"path": f"{directory}/{path.relative_to(RECIPES)}", "content": path.read_text(),
+         "mode": "0755" if path.stat().st_mode & 0o100 else "0644"}
+        for path in paths
+    ]
+
+
+class FilterModule:
+    def filters(self) -> dict:
+        return {"image_reference": image_reference, "registry_logins": registry_logins, "containers_conf": containers_conf,
+                "recipe_files": recipe_files}
