@@ -67,7 +67,7 @@ molecule: setup ## One role's tests: make molecule ROLE=redis [DIST=bookworm]
 	@$(LAB) setup --browser
 	@molecule/run $(ROLE)$(if $(filter bookworm,$(DIST)),:bookworm)
 
-bench: setup ## Figures: boot, converges, one package transaction as the floor, the frontend
+bench: setup ## Figures: boot, converges, one package transaction as the floor, the frontend, monitoring, backups
 	@$(LAB) setup --browser
 	@$(BIN)/python -m tests.bench
 

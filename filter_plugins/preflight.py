@@ -14,9 +14,11 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 RELEASES = {"bookworm": "12", "trixie": "13"}
-SINGLE = {"postgresql": "database", "redis": "Redis", "monitoring": "monitoring"}
+SINGLE = {"postgresql": "database", "redis": "Redis", "monitoring": "monitoring", "backup": "backup"}
 PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "release", "backend", "celery", "frontend", "nginx", "exporters",
-            "prometheus", "alertmanager", "grafana")
+            "prometheus", "alertmanager", "grafana", "backup", "podman")
+# Groups whose services can run as containers.
+CONTAINERS = {"postgresql", "redis"}
 # Memory of what is not configured by size: the system itself, nginx, page cache that keeps it usable.
 RESERVED_MB = 256
 # Prometheus with the series of one platform, Alertmanager, the exporters.
@@ -25,9 +27,11 @@ MONITORING_MB = 256
 RESERVED_CONNECTIONS = 3 + 5
 # Disk in MB: max_wal_size and a small database; the append-only files of two instances; three releases, of
 # which backend, worker and scheduler on one host share the same; three of the frontend and the packages of a build; logs; the
-# packages of monitoring.
+# packages of monitoring; a small repository, its margin and a trial restore.
 DISK_MB = {"postgresql": 3072, "redis": 512, "backend": 1536, "worker": 1536, "scheduler": 1536, "frontend": 2304, "proxy": 256,
-           "monitoring": 400}
+           "monitoring": 400, "backup": 1536}
+# What an object store for backups cannot do without.
+STORE = ("endpoint", "bucket", "key", "secret")
 # A label of a DNS name (RFC 1123, section 2.1).
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # Below this, nothing can be installed or written safely.
@@ -59,6 +63,9 @@ def inventory_errors(groups: dict, expected: list[str], hostvars: dict) -> list[
         if needed and name in groups and not groups[name]:
             errors.append(f"inventory: group '{name}' is empty, but {', '.join(needed)} need it. "
                           "Expected: one host. Remedy: put one into it")
+    if groups.get("backup") and not groups.get("postgresql"):
+        errors.append("inventory: group 'backup' has a host, and group 'postgresql' has none. Expected: a database to back up. "
+                      "Remedy: put the database's host into 'postgresql', or leave 'backup' empty")
     backends = groups.get("backend", [])
     if len(backends) > 1 and not all(hostvars[host].get("backend_uploads_shared") for host in backends):
         errors.append(f"inventory: group 'backend' has {len(backends)} hosts ({', '.join(backends)}), but uploads lie on one. "
@@ -85,8 +92,10 @@ def host_errors(variables: dict, disk: str, groups: dict, known: list[str]) -> l
             *_misspelt(variables, known),
             *_distribution(variables),
             *_choices(variables),
+            *_run_mode(variables, member, groups),
             *_passwords(variables, member),
             *(receiver_errors(variables) if "monitoring" in member else []),
+            *(store_errors(variables.get("backup_s3") or {}) if "backup" in member else []),
             *_address(variables, groups),
             *(numbers or _memory(variables, member)),
             *_disk(disk, member, variables),
@@ -112,11 +121,27 @@ def _distribution(variables: dict) -> list[str]:
     return []
 
 
+def _run_mode(variables: dict, member: set[str], groups: dict) -> list[str]:
+    runtime = variables.get("aiko_runtime")
+    release = variables.get("ansible_facts", {}).get("distribution_release")
+    if runtime not in ("native", "container"):
+        return [f"aiko_runtime is '{runtime}'. Expected: native or container. Remedy: set it to one of them"]
+    if runtime == "native":
+        return []
+    if release == "bookworm":
+        return ["aiko_runtime is container, but this is Debian 12, whose Podman cannot run containers as systemd's own units. "
+                "Expected: Debian 13 or newer. Remedy: set aiko_runtime: native for this host, or install Debian 13"]
+    if native := sorted(member - CONTAINERS):
+        return [f"aiko_runtime is container, which exists for {' and '.join(sorted(CONTAINERS))} so far, and this host is in "
+                f"{', '.join(native)} too. Expected: none of these. Remedy: set aiko_runtime: native for this host"]
+    if groups.get("backup"):
+        return ["aiko_runtime is container, and backups do not reach into containers yet. Expected: an empty group backup. Remedy: "
+                "set aiko_runtime: native for this host, or leave the group empty"]
+    return []
+
+
 def _choices(variables: dict) -> list[str]:
     errors = []
-    runtime = variables.get("aiko_runtime")
-    if runtime != "native":
-        errors.append(f"aiko_runtime is '{runtime}'. Expected: native, the run mode that exists so far. Remedy: set aiko_runtime: native")
     domain = str(variables.get("aiko_domain") or "")
     if len(domain) > 253 or not re.fullmatch(rf"{LABEL}(\.{LABEL})+", domain):
         errors.append(f"aiko_domain is '{domain}'. Expected: the site's DNS name, for example aiko.example.com. Remedy: set it in the "
@@ -175,6 +200,29 @@ def receiver_errors(variables: dict) -> list[str]:
         value = str(variables.get(name) or "")
         if value and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
             errors.append(f"{name} is no address. Expected: http:// or https:// and a host. Remedy: correct it")
+    return errors
+
+
+def store_errors(store: dict) -> list[str]:
+    """What is wrong with ``backup_s3``: half of it would be found out when the first backup is wanted."""
+    if not isinstance(store, dict):
+        return ["backup_s3 is no dictionary. Expected: endpoint, bucket, key, secret, and what else roles/backup/README.md names. "
+                "Remedy: correct it"]
+    errors = []
+    missing = [name for name in STORE if not str(store.get(name) or "")]
+    if store and missing:
+        errors.append(f"backup_s3 has no {' and no '.join(missing)}. Expected: {', '.join(STORE)}, or nothing at all. "
+                      "Remedy: complete it, or leave it empty for a repository on the backup host's disk")
+    endpoint, bucket = str(store.get("endpoint") or ""), str(store.get("bucket") or "")
+    if endpoint and not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?", endpoint):
+        errors.append(f"backup_s3.endpoint is '{endpoint}'. Expected: HOST or HOST:PORT, for example s3.example.com; it is spoken to over "
+                      "TLS, and the bucket is a name of its own. Remedy: correct it")
+    if bucket and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        errors.append(f"backup_s3.bucket is '{bucket}'. Expected: 3 to 63 lower-case letters, digits, dots and dashes. Remedy: correct it")
+    authority = str(store.get("ca_file") or "")
+    if authority and not pathlib.Path(authority).is_file():
+        errors.append(f"backup_s3.ca_file is '{authority}', which is no file here. Expected: the authority's certificate, a PEM file on "
+                      "the controller. Remedy: bring it there, or leave it out for an authority that Debian trusts")
     return errors
 
 
@@ -239,7 +287,8 @@ def _memory(variables: dict, member: set[str]) -> list[str]:
 
 def _disk(disk: str, member: set[str], variables: dict) -> list[str]:
     size, free = (int(number) for number in disk.split()[-2:])
-    needed = sum({DISK_MB[name] for name in member}) if member else 0
+    # One host's releases are the same ones for all that run them.
+    needed = sum(DISK_MB[name] for name in {"backend" if name in ("worker", "scheduler") else name for name in member})
     if "monitoring" in member:
         needed += megabytes(variables.get("prometheus_retention_size", 0))
     if size < needed:
@@ -315,5 +364,6 @@ class FilterModule:
             "pool_errors": pool_errors,
             "address_errors": address_errors,
             "receiver_errors": receiver_errors,
+            "store_errors": store_errors,
             "documented_variables": documented_variables,
         }

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import calendar
 import json
+import time
 
 # Units that do their work and end: being inactive is their good state.
 PASSING = ("aiko-backend-check@", "aiko-frontend-check@")
 # What is released by taking turns in two slots.
 PARTS = ("backend", "frontend")
+# Their timers start them; what they do is in the lines on backups.
+BACKUPS = ("aiko-backup.service", "aiko-backup-drill.service")
+HOUR, DAY = 3600, 86400
+# As the alerts BackupStale and BackupUnverified have it.
+STALE, UNPROVEN = 26 * HOUR, 8 * DAY
 
 
 def _units(variables: dict) -> list[dict]:
@@ -21,7 +28,8 @@ def _units(variables: dict) -> list[dict]:
 def _well(row: dict) -> bool:
     # The slot that does not serve is inactive and stays so until the next release.
     idle = row["unit"].startswith(tuple(f"aiko-{part}@" for part in PARTS)) and row["active"] == "inactive"
-    return row["active"] in ("active", "reloading") or idle
+    waiting = row["unit"] in BACKUPS and row["active"] in ("inactive", "activating")
+    return row["active"] in ("active", "reloading") or idle or waiting
 
 
 def _versions(variables: dict) -> dict[str, str]:
@@ -54,8 +62,77 @@ def _release(variables: dict, unit: str) -> str:
     return json.loads(text).get("current") or "" if text.startswith("{") else ""
 
 
-def status_table(hostvars: dict, hosts: list[str]) -> list[str]:
-    """Lines of a table: host, unit, state, version; then the URLs with their health."""
+def _ago(seconds: float) -> str:
+    for unit, name in ((DAY, "d"), (HOUR, "h")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{max(0, seconds) / 60:.0f} min"
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def _backups(variables: dict) -> dict | None:
+    """What the backup host says of its backups; None where it was not asked, or does not say."""
+    asked = variables.get("__status_backups", {})
+    return json.loads(asked["stdout"]) if asked.get("rc") == 0 else None
+
+
+def _proven(backups: dict) -> float | None:
+    """When a backup was last restored on trial."""
+    return max((one["proven"] for one in backups["sets"] if one["proven"]), default=None)
+
+
+def _began(identifier: str) -> int:
+    """When a backup was begun: its id says it, in UTC."""
+    return calendar.timegm(time.strptime(identifier, "%Y%m%d_%H%M%S"))
+
+
+def _backup_lines(host: str, variables: dict, now: float) -> list[str]:
+    backups = _backups(variables)
+    if backups is None:
+        return []
+    words = ["no backup yet"]
+    if backups["newest"]:
+        proven = _proven(backups)
+        words = [
+            f"newest {backups['newest']}, {_ago(backups['newest_age_seconds'])} old",
+            f"proven {backups['newest_proven']}, {_ago(now - proven)} ago" if proven else "none is proven yet",
+            f"{len(backups['sets'])} in all",
+        ]
+    if backups.get("repository_free_bytes") is not None:
+        words.append(f"{backups['repository_free_bytes'] / 1024**3:.1f} GiB free")
+    timers = json.loads(variables.get("__status_timers", {}).get("stdout") or "[]")
+    due = {row["activates"]: row["next"] / 1e6 for row in timers if row.get("next")}
+    words += [f"{word} {_utc(due[unit])}" for unit, word in zip(BACKUPS, ("next", "next trial restore"), strict=True) if unit in due]
+    return [f"backups at {host}: {'; '.join(words)}"]
+
+
+def _backup_problems(variables: dict, now: float) -> list[str]:
+    asked = variables.get("__status_backups", {})
+    if "rc" not in asked:
+        return []
+    backups = _backups(variables)
+    if backups is None:
+        said = (asked.get("stderr") or asked.get("msg") or "").strip().splitlines()
+        return [f"how its backups are is not known: {said[-1] if said else 'no word'}; see: aiko-backup status"]
+    problems = []
+    if backups["newest"] and backups["newest_age_seconds"] > STALE:
+        age = _ago(backups["newest_age_seconds"])
+        problems.append(f"the newest backup, {backups['newest']}, is {age} old; see: docs/runbooks/BackupStale.md")
+    # The first week has no trial restore yet.
+    since = _proven(backups) or min((_began(one["id"]) for one in backups["sets"]), default=now)
+    if now - since > UNPROVEN:
+        problems.append(f"no backup was restored on trial for {_ago(now - since)}; see: docs/runbooks/BackupUnverified.md")
+    timers = json.loads(variables.get("__status_timers", {}).get("stdout") or "[]")
+    silent = sorted(set(BACKUPS) - {row["activates"] for row in timers})
+    return problems + [f"nothing starts {unit}: its timer is off; run site.yml" for unit in silent]
+
+
+def status_table(hostvars: dict, hosts: list[str], now: float | None = None) -> list[str]:
+    """Lines of a table: host, unit, state, version; then how backups are, and the URLs with their health."""
+    now = time.time() if now is None else now
     rows = [("HOST", "SERVICE", "STATE", "VERSION")]
     urls = []
     for host in hosts:
@@ -64,8 +141,10 @@ def status_table(hostvars: dict, hosts: list[str]) -> list[str]:
         for row in _units(variables):
             name = row["unit"].removesuffix(".service")
             known = versions.get(name) or versions.get(name.split("@")[0].split("-")[0], "")
-            version = f"release {_release(variables, name)}" if name.startswith("aiko-") else known
+            released = name.startswith("aiko-") and row["unit"] not in BACKUPS
+            version = f"release {_release(variables, name)}" if released else known
             rows.append((host, name, f"{row['active']} ({row['sub']})", version))
+        urls += _backup_lines(host, variables, now)
         health = variables.get("__status_health", {})
         if "status" in health:
             urls.append(f"https://{variables['aiko_domain']}/health at {variables['aiko_address']}: {health['status']}")
@@ -74,8 +153,9 @@ def status_table(hostvars: dict, hosts: list[str]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows] + urls
 
 
-def status_problems(hostvars: dict, hosts: list[str]) -> list[str]:
-    """A sentence for each unit that does not run and each site that does not answer well."""
+def status_problems(hostvars: dict, hosts: list[str], now: float | None = None) -> list[str]:
+    """A sentence for each unit that does not run, each site that does not answer well, and backups that nobody should rely on."""
+    now = time.time() if now is None else now
     problems = []
     for host in hosts:
         variables = hostvars[host]
@@ -85,7 +165,7 @@ def status_problems(hostvars: dict, hosts: list[str]) -> list[str]:
             slots = [row for row in _units(variables) if row["unit"].startswith(f"aiko-{part}@")]
             if slots and all(row["active"] == "inactive" for row in slots):
                 problems.append(f"{host}: no slot of aiko-{part} serves; see: aiko-release --part {part} status")
-        problems += [f"{host}: {line}" for line in _alerts(variables)]
+        problems += [f"{host}: {line}" for line in _backup_problems(variables, now) + _alerts(variables)]
         health = variables.get("__status_health", {})
         if "proxy" in variables["group_names"] and health.get("status") != 200:
             problems.append(f"{host}: https://{variables['aiko_domain']}/health gave {health.get('status')}")

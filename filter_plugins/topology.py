@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from ansible.errors import AnsibleFilterError
 
 LOOPBACK = "127.0.0.1"
@@ -43,14 +45,31 @@ def reach(groups: dict, name: str, host: str, hostvars: dict) -> str:
     return LOOPBACK if host in members else addresses([members[0]], hostvars)[0]
 
 
-def reach_all(groups: dict, name: str, host: str, hostvars: dict) -> list[str]:
-    """Addresses of every host of group ``name`` as seen from ``host``; empty when nobody runs it."""
-    return [LOOPBACK if member == host else addresses([member], hostvars)[0] for member in groups.get(name) or []]
+def reach_all(groups: dict, name: str, host: str, hostvars: dict, own: str = LOOPBACK) -> list[str]:
+    """Addresses of every host of group ``name`` as seen from ``host``, which finds itself at ``own``; empty when nobody runs it."""
+    return [own if member == host else addresses([member], hostvars)[0] for member in groups.get(name) or []]
 
 
-def bind(groups: dict, clients: list[str], host: str, hostvars: dict) -> list[str]:
-    """Addresses a service on ``host`` listens on: loopback, and its own only if a client lives elsewhere."""
-    return [LOOPBACK] + (addresses([host], hostvars) if others(groups, clients, host) else [])
+def bind(groups: dict, clients: list[str], host: str, hostvars: dict, own: str = LOOPBACK) -> list[str]:
+    """Addresses a service on ``host`` listens on: loopback, ``own``, and the host's own only if a client lives elsewhere.
+
+    Args:
+        own: where containers of this host find it; loopback where there are none.
+    """
+    here = [LOOPBACK] + ([own] if own != LOOPBACK else [])
+    return here + (addresses([host], hostvars) if others(groups, clients, host) else [])
+
+
+def host_address(subnet: str) -> str:
+    """The host's own address in a network of its containers: the first, as Podman chooses it.
+
+    Raises:
+        AnsibleFilterError: it is no network.
+    """
+    try:
+        return str(next(ipaddress.ip_network(subnet).hosts()))
+    except ValueError as error:
+        raise AnsibleFilterError(f"podman_subnet is '{subnet}'. Expected: a network such as 10.89.60.0/24 ({error})") from error
 
 
 def service_names(groups: dict, services: dict, host: str, hostvars: dict) -> dict:
@@ -68,6 +87,16 @@ def service_names(groups: dict, services: dict, host: str, hostvars: dict) -> di
     return names
 
 
+def platform_addresses(groups: dict, names: list[str], hostvars: dict) -> dict:
+    """Every host of these groups to its ``aiko_address``; empty text for one that has none."""
+    return {host: str(hostvars[host].get("aiko_address") or "") for host in others(groups, names, "")}
+
+
+def first_hosts(parts: dict) -> dict:
+    """Part to the first of its hosts; parts that nobody runs are left out."""
+    return {part: hosts[0] for part, hosts in parts.items() if hosts}
+
+
 class FilterModule:
     def filters(self) -> dict:
         return {
@@ -76,5 +105,8 @@ class FilterModule:
             "reach": reach,
             "reach_all": reach_all,
             "bind": bind,
+            "host_address": host_address,
             "service_names": service_names,
+            "platform_addresses": platform_addresses,
+            "first_hosts": first_hosts,
         }

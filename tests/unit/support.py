@@ -17,7 +17,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-GROUPS = ("postgresql", "redis", "backend", "worker", "scheduler", "frontend", "proxy", "monitoring")
+GROUPS = ("postgresql", "redis", "backend", "worker", "scheduler", "frontend", "proxy", "monitoring", "backup")
 
 
 def load(path: str) -> types.ModuleType:

@@ -50,6 +50,24 @@ def test_an_exporter_that_answers_does_not_hide_its_database():
     assert plain()["RedisDown"]["expr"] == "redis_up == 0"
 
 
+@pytest.mark.ledger("OP1")
+@pytest.mark.parametrize("unit", ["aiko-backup.service", "aiko-backup-drill.service", "aiko-beat.service"])
+def test_a_unit_that_failed_is_told_once(unit):
+    """A backup that failed has a page of its own, and two mails about one thing are one too many."""
+    owns, leaves = (re.search(r'name(=~|!~)"([^"]+)"', plain()[name]["expr"]).groups() for name in ("BackupFailed", "UnitFailed"))
+    assert (owns[0], leaves[0]) == ("=~", "!~")
+    assert bool(re.fullmatch(owns[1], unit)) == bool(re.fullmatch(leaves[1], unit)) == unit.startswith("aiko-backup")
+
+
+@pytest.mark.ledger("OP1")
+@pytest.mark.parametrize(("alert", "threshold"), [("BackupStale", 28800), ("BackupUnverified", 1209600), ("BackupShrunk", 0.9),
+                                                  ("BackupRepositoryNearlyFull", 4)])
+def test_how_often_backups_are_made_is_the_operators_to_say(alert, threshold):
+    """docs/backups.md says how: the number is the last one, after what is said of those that never were."""
+    changed = rules(**{alert: {"threshold": threshold}})[alert]["expr"]
+    assert changed.endswith(f" {threshold}") and changed.count(str(threshold)) == 1
+
+
 def test_a_drill_shortens_all_times():
     """Nobody waits a quarter of an hour for a test, and what it tests must be the same rules."""
     assert rules(0.05)["BackendDown"]["for"] == "3s"

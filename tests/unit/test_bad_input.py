@@ -66,7 +66,7 @@ CASES = {
         ["one: grafana_repository_key is not set", "Expected: a file on the controller", "or grafana_package_source: none"],
         groups=everything_on("one", monitoring=["one"]), variables={"grafana_package_source": "upstream"}),
     "no domain": Case(["one: aiko_domain is 'no domain'", "for example aiko.example.com"], variables={"aiko_domain": "no domain"}),
-    "containers": Case(["one: aiko_runtime is 'container'", "Expected: native"], variables={"aiko_runtime": "container"}),
+    "run mode": Case(["one: aiko_runtime is 'docker'", "Expected: native or container"], variables={"aiko_runtime": "docker"}),
     "no address": Case(
         ["two: aiko_address is '127.0.0.1'", "set aiko_address for this host"],
         {**ONE, "two": local(aiko_address="127.0.0.1")}, everything_on("one")),

@@ -162,6 +162,7 @@ def test_operands_of_alerts_are_told_from_their_comparisons():
     assert promql.operands("sum(rate(a[5m])) / (b > 0) < scalar(l) * 2") == ["sum(rate(a{}[5m])) / (b{})", "scalar(l{}) * 2"]
     assert promql.operands("count(up == 0) > 1") == ["count(up{})"]
     assert promql.operands("x offset 15m") == ["x{}"]
+    assert promql.operands("max(x offset 26h) > 1") == ["max(x{})"]
     assert promql.operands("vector(1)") == []
 
 

@@ -72,8 +72,14 @@ def test_the_shipped_inventories_have_no_errors(name):
     ({"redis_maxmemry": "1gb"}, ["variable redis_maxmemry is not one that any role knows"]),
     ({"postgresql_max_conections": 200}, ["postgresql_max_conections", "did you mean postgresql_max_connections?"]),
     ({"nginx_zzzzzzz": 1}, ["nginx_zzzzzzz", "remove it, or see the role's README"]),
-    ({"aiko_runtime": "container"}, ["aiko_runtime is 'container'", "Expected: native", "set aiko_runtime: native"]),
-    ({"aiko_runtime": None}, ["aiko_runtime is 'None'", "Expected: native"]),
+    ({"aiko_runtime": "docker"}, ["aiko_runtime is 'docker'", "Expected: native or container", "set it to one of them"]),
+    ({"aiko_runtime": None}, ["aiko_runtime is 'None'", "Expected: native or container"]),
+    ({"aiko_runtime": "container"},
+     ["aiko_runtime is container, which exists for postgresql and redis so far", "backend, backup, monitoring"]),
+    ({"aiko_runtime": "container", "among": groups("two", "one", postgresql=["one"], redis=["one"], backup=["two"])},
+     ["backups do not reach into containers yet", "an empty group backup"]),
+    ({"aiko_runtime": "container", "facts": {"distribution_release": "bookworm"}},
+     ["aiko_runtime is container, but this is Debian 12", "Expected: Debian 13", "set aiko_runtime: native"]),
     ({"aiko_domain": ""}, ["aiko_domain is ''", "DNS name, for example aiko.example.com"]),
     ({"facts": {"distribution": "Ubuntu", "distribution_version": "24.04", "distribution_release": "noble"}},
      ["runs Ubuntu 24.04", "Expected: Debian 12 or 13", "install one of these"]),
@@ -84,7 +90,7 @@ def test_the_shipped_inventories_have_no_errors(name):
     ({"backend_workers": 100}, ["backend_workers 6000 MB"]),
     ({"celery_pools": {"ai": {"queues": ["ai"], "concurrency": 60}}}, ["celery_pools 4270 MB"]),
     ({"disk": "1M-blocks Avail\n 4000 3000\n"}, [
-        "has a file system of 4000 MB at /", "at least 7824 MB", "backend, monitoring, postgresql, proxy"]),
+        "has a file system of 4000 MB at /", "at least 9360 MB", "backend, backup, monitoring, postgresql, proxy"]),
     ({"disk": "1M-blocks Avail\n 20000 299\n"}, ["has 299 MB free at /", "at least 300 MB", "make room"]),
     ({"backend_workers": "many"}, ["backend_workers is 'many'", "a whole number of at least 1, or auto"]),
     ({"postgresql_max_connections": "a lot"}, ["postgresql_max_connections is 'a lot'", "a whole number of at least 1. "]),
@@ -162,7 +168,7 @@ def test_one_host_watches():
 
 def test_errors_of_a_host_come_together():
     """One run shows all of them; finding them one after the other takes a run each."""
-    assert len(errors(aiko_domain="x", aiko_runtime="container", redis_maxmemry=1, facts={"memtotal_mb": 100})) == 4
+    assert len(errors(aiko_domain="x", aiko_runtime="docker", redis_maxmemry=1, facts={"memtotal_mb": 100})) == 4
 
 
 @pytest.mark.parametrize("name", [
@@ -216,9 +222,10 @@ def test_memory_is_counted_for_what_the_host_runs():
 
 def test_disk_is_counted_once_for_the_releases():
     """Backend, worker and scheduler of one host share the release; PostgreSQL on its own needs its own share only."""
-    assert errors(disk="1M-blocks Avail\n 7824 3000\n") == []
-    assert errors(disk="1M-blocks Avail\n 6032 3000\n", prometheus_retention_size="256MB") == []
-    assert errors(disk="1M-blocks Avail\n 5376 3000\n", among=groups(monitoring=[])) == []
+    assert errors(disk="1M-blocks Avail\n 9360 3000\n") == []
+    assert errors(disk="1M-blocks Avail\n 7568 3000\n", prometheus_retention_size="256MB") == []
+    assert errors(disk="1M-blocks Avail\n 6912 3000\n", among=groups(monitoring=[])) == []
+    assert errors(disk="1M-blocks Avail\n 5376 3000\n", among=groups(monitoring=[], backup=[])) == []
     assert len(errors(disk="1M-blocks Avail\n 5375 3000\n")) == 1
     workers = groups("two", "one", worker=["one"], scheduler=["one"])
     assert errors(disk="1M-blocks Avail\n 1536 1000\n", among=workers) == []
@@ -308,12 +315,20 @@ def test_a_service_of_one_host_on_two(group, what):
 
 def test_an_application_without_its_stores():
     """The message says who needs the group."""
-    found = inventory_errors(groups(postgresql=[], redis=[]))
+    found = inventory_errors(groups(postgresql=[], redis=[], backup=[]))
     assert len(found) == 2
     assert "group 'postgresql' is empty, but backend, worker, scheduler need it" in found[0]
     assert "group 'redis' is empty, but backend, worker, scheduler need it" in found[1]
     assert all(complete(text) for text in found)
     assert inventory_errors({"all": [], **{name: [] for name in GROUPS}}) == []
+
+
+def test_a_backup_host_needs_something_to_back_up():
+    """An empty nightly run would look like a backup."""
+    found = inventory_errors(groups(**{name: [] for name in GROUPS}) | {"backup": ["one"]})
+    assert len(found) == 1
+    assert "group 'backup' has a host, and group 'postgresql' has none" in found[0]
+    assert complete(found[0])
 
 
 def test_several_backends_need_shared_uploads():

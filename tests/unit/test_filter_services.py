@@ -170,6 +170,63 @@ def test_status_does_not_take_silence_for_peace(answer, said):
     assert status.status_problems({"one": watched}, ["one"]) == [f"one: what fires is not known: {said}; see: aiko-query --alerts"]
 
 
+NOW = 1764000000  # 2025-11-24 16:00 UTC
+WAITING = {"aiko-backup.service": "inactive", "aiko-backup-drill.service": "inactive"}
+TIMERS = [{"next": (NOW + 36000) * 1000000, "unit": "aiko-backup.timer", "activates": "aiko-backup.service"},
+          {"next": (NOW + 500000) * 1000000, "unit": "aiko-backup-drill.timer", "activates": "aiko-backup-drill.service"}]
+
+
+def keeper(*sets: tuple[str, int | None], age: float = 50400, states: dict | None = None, timers: list | None = None, **answer) -> dict:
+    """A backup host: its sets as id and when they were proven, the newest first."""
+    said = {"sets": [{"id": name, "proven": proven} for name, proven in sets], "newest": sets[0][0] if sets else None,
+            "newest_age_seconds": age if sets else None, "newest_proven": next((name for name, proven in sets if proven), None),
+            "repository_free_bytes": 32 * 1024**3}
+    return host({**GOOD, **WAITING, **(states or {})}, {"status": 200}, __status_backups={"rc": 0, "stdout": json.dumps(said)} | answer,
+                __status_timers={"stdout": json.dumps(TIMERS if timers is None else timers)})
+
+
+def test_status_tells_how_backups_are():
+    """Age, proof, number and the next time in one line; a oneshot that waits for its timer is well, and runs no release."""
+    well = {"one": keeper(("20251124_020000", None), ("20251123_020000", NOW - 2 * 86400))}
+    lines = status.status_table(well, ["one"], NOW)
+    assert ("backups at one: newest 20251124_020000, 14 h old; proven 20251123_020000, 2 d ago; 2 in all; 32.0 GiB free; "
+            "next 2025-11-25 02:00 UTC; next trial restore 2025-11-30 10:53 UTC") in lines
+    assert ["one", "aiko-backup", "inactive", "(dead)"] in [line.split() for line in lines]
+    assert status.status_problems(well, ["one"], NOW) == []
+
+
+def test_status_of_a_backup_host_that_is_new():
+    """The first night is waited for, and the first trial restore a week."""
+    lines = status.status_table({"one": keeper()}, ["one"], NOW)
+    assert any(line.startswith("backups at one: no backup yet; 32.0 GiB free; next 2025-11-25") for line in lines)
+    assert status.status_problems({"one": keeper()}, ["one"], NOW) == []
+    young = keeper(("20251124_020000", None), ("20251117_020000", None))
+    assert "none is proven yet" in "\n".join(status.status_table({"one": young}, ["one"], NOW))
+    assert status.status_problems({"one": young}, ["one"], NOW) == []
+    running = keeper(states={"aiko-backup.service": "activating"}, timers=[{**TIMERS[0], "next": None}, TIMERS[1]])
+    assert status.status_problems({"one": running}, ["one"], NOW) == []
+
+
+@pytest.mark.parametrize(("variables", "problem"), [
+    (keeper(("20251123_020000", NOW - 86400), age=136800),
+     "the newest backup, 20251123_020000, is 38 h old; see: docs/runbooks/BackupStale.md"),
+    (keeper(("20251124_020000", None), ("20251114_020000", NOW - 9 * 86400)),
+     "no backup was restored on trial for 9 d; see: docs/runbooks/BackupUnverified.md"),
+    (keeper(("20251124_020000", None), ("20251114_020000", None)),
+     "no backup was restored on trial for 11 d; see: docs/runbooks/BackupUnverified.md"),
+    (keeper(timers=TIMERS[1:]), "nothing starts aiko-backup.service: its timer is off; run site.yml"),
+    (keeper(rc=1, stdout="", stderr="aiko-backup: the repository cannot be read: wrong password\n"),
+     "how its backups are is not known: aiko-backup: the repository cannot be read: wrong password; see: aiko-backup status"),
+    (keeper(rc=2, msg="[Errno 2] No such file or directory: b'aiko-backup'"),
+     "how its backups are is not known: [Errno 2] No such file or directory: b'aiko-backup'; see: aiko-backup status"),
+    (keeper(states={"aiko-backup.service": "failed"}),
+     "aiko-backup.service is failed; see: journalctl --namespace='*' --unit aiko-backup.service"),
+])
+def test_status_names_backups_that_nobody_should_rely_on(variables, problem):
+    """Without Prometheus nobody else tells of them."""
+    assert status.status_problems({"one": variables}, ["one"], NOW) == [f"one: {problem}"]
+
+
 def test_status_of_a_host_without_anything():
     """A bare host, or one in check mode, gives a table and no traceback."""
     bare = {"group_names": [], "__status_units": {"stdout": ""}, "__status_packages": {"stdout": ""}, "__status_backend": {"skipped": True}}

@@ -130,3 +130,21 @@ def test_a_stopped_run_takes_its_suites_along(tmp_path, number):
     assert not out.splitlines()[-1].endswith(" 0 failed")
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+def test_the_end_says_why_suites_failed():
+    """What CI keeps of a long output is its end."""
+    log = """
+        TASK [x]
+            fatal: [host]: FAILED! =>
+                msg: non-zero return code
+                stderr: |-
+                    no connection
+                    and more
+                rc: 1
+        E   assert 1 == 2
+        FAILED test_x.py::test_y
+    """
+    assert run.reasons(log) == ["fatal: [host]: FAILED! =>", "msg: non-zero return code", "no connection", "E   assert 1 == 2",
+                                "FAILED test_x.py::test_y"]
+    assert len(run.reasons(log * 30, most=5)) == 5

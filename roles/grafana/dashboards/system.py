@@ -5,7 +5,8 @@ from __future__ import annotations
 from roles.grafana.dashboards.kit import bars, board, choice, figure, graph, high, listing, low, states
 
 HOST = 'instance=~"$host"'
-DAY = 24 * 3600
+HOUR = 3600
+DAY = 24 * HOUR
 
 
 def dashboard():
@@ -72,6 +73,33 @@ def dashboard():
                     "{{instance}} {{device}} received": f"rate(node_network_receive_bytes_total{{{HOST}}}[$__rate_interval])",
                     "{{instance}} {{device}} sent": f"rate(node_network_transmit_bytes_total{{{HOST}}}[$__rate_interval])",
                 }, unit="Bps", span=8),
+            ],
+            # No data where no host is in the group `backup`.
+            "Backups": [
+                figure("Last backup", "Time since the last good backup was begun. What happened since is in the archived log alone.",
+                       "time() - max(backup_last_success_timestamp_seconds > 0)", unit="s", thresholds=high(26 * HOUR, 50 * HOUR)),
+                figure("Last trial restore", "Time since a backup was last restored on trial and found right.",
+                       "time() - max(backup_last_verified_timestamp_seconds > 0)", unit="s", thresholds=high(8 * DAY, 15 * DAY)),
+                figure("Backups", "Complete ones in the repository.", "sum(backup_sets)", thresholds=low(2, 1), decimals=0),
+                figure("Newest proven", "Age of the newest backup that was restored on trial: the one to trust.",
+                       "time() - max(backup_newest_proven_timestamp_seconds > 0)", unit="s", thresholds=high(9 * DAY, 16 * DAY)),
+                figure("Room", "What is free on the repository's disk, as multiples of the margin below which no backup is begun.",
+                       "min(backup_repository_free_bytes / backup_repository_margin_bytes)", thresholds=low(2, 1), decimals=1),
+                figure("Last log archived", "Time since PostgreSQL last handed on its write-ahead log: what a lost host would cost. "
+                       "It also grows while nothing is written.", "max(pg_stat_archiver_last_archive_age)", unit="s"),
+                graph("What is backed up", "Size of each part in the last backup, before compression. A fall is a loss, or was meant.",
+                      {"{{part}}": "backup_size_bytes"}, unit="bytes", span=6),
+                graph("Repository", "What all backups together take on disk, compressed: database with its log, and files.",
+                      {"{{store}}": "backup_repository_bytes"}, unit="bytes", stacked=True, span=6),
+                graph("Time it takes", "How long the last backup and the last trial restore took.", {
+                    "backup": "max(backup_last_duration_seconds)",
+                    "trial restore": "max(backup_last_verify_duration_seconds)",
+                }, unit="s", span=6),
+                graph("Log archived", "Segments of PostgreSQL's write-ahead log in a second. Failed ones are tried again until "
+                      "they get through.", {
+                    "{{instance}} archived": "rate(pg_stat_archiver_archived_count[$__rate_interval])",
+                    "{{instance}} failed": "rate(pg_stat_archiver_failed_count[$__rate_interval])",
+                }, unit="ops", span=6),
             ],
             "The watch itself": [
                 listing("Alerts", "What fires now. Watchdog always does: it shows that rules are judged.",

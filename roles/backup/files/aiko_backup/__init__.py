@@ -1,0 +1,1 @@
+"""Backups of the platform: made, kept, proved by restoring them, and restored."""

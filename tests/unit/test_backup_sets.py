@@ -1,0 +1,168 @@
+"""Sets, their manifests, what monitoring is told and when a backup is suspicious (roles/backup/files/aiko_backup)."""
+
+import json
+
+import pytest
+
+from tests.unit.backup import library
+
+backup = library("backup")
+Failed = library("command").Failed
+manifest = library("manifest")
+metrics = library("metrics")
+pgbackrest = library("pgbackrest")
+MB = 1024 * 1024
+
+
+class Repository:
+    """What restic would answer."""
+
+    settings = {"repository": "/repository"}
+
+    def __init__(self, snapshots, manifests=None):
+        self.found = snapshots
+        self.manifests = manifests or {}
+
+    def snapshots(self, *_):
+        return self.found
+
+    def read(self, snapshot, name):
+        assert name == "manifest.json"
+        return self.manifests[snapshot]
+
+
+def snapshot(number: int, *tags: str) -> dict:
+    return {"id": str(number), "time": str(number), "tags": list(tags)}
+
+
+TWO = [
+    snapshot(1, "id:20260101_020000", "part:uploads"),
+    snapshot(2, "id:20260101_020000", "part:manifest", "proven:1767500000", "proven:1767600000", "database:20260101-020000F"),
+    snapshot(3, "id:20260102_020000", "part:uploads"), snapshot(4, "id:20260102_020000", "part:manifest"),
+    snapshot(5, "id:20260103_020000", "part:uploads"), snapshot(6, "somebody", "else"), {"id": "7", "time": "7"},
+]  # fmt: skip
+
+
+def test_a_set_is_one_when_its_manifest_is_there():
+    """A run that was killed leaves parts, and they must not pass for a backup; nor must what others keep in the repository."""
+    found = manifest.sets(Repository(TWO))
+    assert [(one.identifier, one.complete, one.proven) for one in found] == [
+        ("20260101_020000", True, 1767600000), ("20260102_020000", True, None), ("20260103_020000", False, None),
+    ]  # fmt: skip
+    assert [one.label for one in found] == ["20260101-020000F", "", ""]
+    assert [one.identifier for one in manifest.complete(Repository(TWO))] == ["20260101_020000", "20260102_020000"]
+
+
+def test_ids_are_found_and_refused_by_name():
+    """Half of an id must not choose whatever comes first."""
+    assert manifest.find(Repository(TWO), "latest").identifier == "20260102_020000"
+    assert manifest.find(Repository(TWO), "20260101_020000").snapshots["uploads"] == "1"
+    with pytest.raises(Failed, match="there is no complete backup 20260103_020000 in /repository.*20260101_020000, 20260102_020000"):
+        manifest.find(Repository(TWO), "20260103_020000")
+    with pytest.raises(Failed, match="backup_id is '2026'. Expected: YYYYMMDD_HHMMSS"):
+        manifest.find(Repository(TWO), "2026")
+    with pytest.raises(Failed, match="those there are: none"):
+        manifest.find(Repository([]), "latest")
+
+
+def test_ids_are_those_of_their_second_and_never_taken_twice():
+    """In UTC: the hour that comes twice in autumn would give two backups one name."""
+    assert manifest.new_identifier([], 0) == "19700101_000000"
+    assert manifest.new_identifier(["19700101_000000", "19700101_000001"], 0) == "19700101_000002"
+    assert manifest.moment("19700101_000002") == 2
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "cannot be read"),
+    (json.dumps({"format": 2}), "format 2. Expected: 1"),
+    (json.dumps({"format": 1, "id": "20250101_000000"}), "has the manifest of 20250101_000000"),
+    (json.dumps({"format": 1, "id": "20260101_020000", "parts": {"postgresql": {}, "redis": {"snapshot": "99"}}}), "has lost its redis"),
+])  # fmt: skip
+def test_a_manifest_that_is_not_right_is_refused(text, words):
+    """It decides what is restored over what."""
+    repository = Repository(TWO, {"2": text})
+    with pytest.raises(Failed, match=words):
+        manifest.load(repository, manifest.find(repository, "20260101_020000"))
+
+
+def test_a_manifest_with_a_part_that_had_no_files_is_right():
+    """A platform without uploads has backups too."""
+    text = json.dumps({"format": 1, "id": "20260101_020000", "parts": {"uploads": {"snapshot": None, "files": {}}}})
+    repository = Repository(TWO, {"2": text})
+    assert manifest.load(repository, manifest.find(repository, "20260101_020000"))["parts"]["uploads"]["files"] == {}
+
+
+def made(database: int, uploads: int, count: int) -> dict:
+    return {"parts": {"postgresql": {"database_bytes": database * MB}, "uploads": {"bytes": uploads * MB, "count": count, "files": {}}}}
+
+
+def test_what_has_shrunk_to_less_than_half_is_suspicious():
+    """An empty directory at the mount point is backed up without complaint otherwise."""
+    assert backup.shrinkage(made(100, 100, 5), made(40, 100, 5)) == [f"postgresql went from {100 * MB} to {40 * MB} bytes"]
+    assert backup.shrinkage(made(100, 100, 5), made(60, 60, 3)) == []
+    assert backup.shrinkage(made(8, 8, 5), made(1, 1, 1)) == [], "a small one may"
+    assert backup.shrinkage(made(8, 8, 5), made(8, 0, 0)) == ["uploads went from 5 files to none"]
+    assert backup.shrinkage(None, made(1, 0, 0)) == []
+
+
+def test_metrics_keep_what_this_run_does_not_know(tmp_path):
+    """A failed backup must not make the time of the last good one unknown: its alert would fall silent."""
+    settings = {"metrics": str(tmp_path)}
+    assert metrics.missing(settings)
+    metrics.write(settings, {"backup_last_success_timestamp_seconds": 5, "backup_size_bytes": {'part="redis"': 1, 'part="uploads"': 2}})
+    metrics.write(settings, {"backup_sets": 3, "backup_size_bytes": {'part="redis"': 4}})
+    lines = (tmp_path / "backup.prom").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [
+        "backup_last_success_timestamp_seconds 5", 'backup_size_bytes{part="redis"} 4', "backup_sets 3",
+    ]  # fmt: skip
+    assert not metrics.missing(settings)
+    assert (tmp_path / "backup.prom").stat().st_mode & 0o777 == 0o644
+    metrics.write({"metrics": ""}, {"backup_sets": 3})
+    assert not metrics.missing({"metrics": ""})
+
+
+INFO = [{
+    "name": "aiko", "status": {"code": 0}, "repo": [{"status": {"code": 0, "message": "ok"}}],
+    "db": [{"id": 1, "system-id": 111, "version": "15"}, {"id": 2, "system-id": 222, "version": "17"}],
+    "backup": [
+        {"label": "20260101-020000F", "database": {"id": 1}, "info": {"size": 10, "repository": {"delta": 4}}, "timestamp": {"stop": 5},
+         "annotation": {"id": "20260101_020000"}, "error": None},
+        {"label": "20260101-020000F_20260102-020000I", "database": {"id": 2}, "info": {"size": 11, "repository": {"delta": 1}},
+         "timestamp": {"stop": 6}, "error": True},
+    ],
+}]  # fmt: skip
+
+
+def test_what_pgbackrest_tells(monkeypatch):
+    """Its answer is read in one place."""
+    monkeypatch.setattr(pgbackrest, "run", lambda *_, **__: json.dumps(INFO))
+    database = pgbackrest.PgBackRest({"stanza": "aiko"})
+    full, increment = database.backups()
+    assert (full.kind, full.full, full.identifier) == ("full", "20260101-020000F", "20260101_020000")
+    assert (full.system_id, full.error) == ("111", False)
+    assert (increment.kind, increment.full, increment.identifier, increment.error) == ("incr", "20260101-020000F", "", True)
+    assert database.system_id() == "222"
+    assert database.exists()
+    assert not pgbackrest.PgBackRest({"stanza": "other"}).exists()
+
+
+def test_a_repository_that_cannot_be_read_is_told_with_its_reason(monkeypatch):
+    """pgbackrest info ends with 0 when the key is wrong."""
+    broken = [{**INFO[0], "backup": [], "db": [], "repo": [{"status": {"code": 99, "message": "[CryptoError] unable to flush"}}]}]
+    monkeypatch.setattr(pgbackrest, "run", lambda *_, **__: json.dumps(broken))
+    with pytest.raises(Failed, match="CryptoError.*backup_database_key"):
+        pgbackrest.PgBackRest({"stanza": "aiko"}).backups()
+
+
+def test_a_full_backup_is_made_when_the_last_one_is_old(monkeypatch):
+    """A chain of increments is as good as its oldest member."""
+    run = backup.Run.__new__(backup.Run)
+    run.settings = {"keep": {"full_days": 7}}
+    monkeypatch.setattr(backup.time, "time", lambda: 100 * 86400.0)
+    one = pgbackrest.Backup("20260101-020000F", "", "1", "17", 1, 1, 94 * 86400, False)
+    assert run.kind([one]) == "incr"
+    assert run.kind([]) == "full"
+    assert run.kind([pgbackrest.Backup(**{**one.__dict__, "stop": 90 * 86400})]) == "full"
+    assert run.kind([pgbackrest.Backup(**{**one.__dict__, "error": True})]) == "full"
+    run.settings = {"keep": {"full_days": 0}}
+    assert run.kind([one]) == "full"
