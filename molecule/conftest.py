@@ -21,18 +21,33 @@ def hosts(scenario):
     return {name: scenario.connect(name) for name in scenario.names}
 
 
-@pytest.fixture(scope="session")
-def host(scenario, hosts):
-    """The scenario's host, or the first of several."""
-    return hosts[scenario.names[0]]
+def pytest_generate_tests(metafunc):
+    """Where hosts differ in nothing but the run mode, each test asks each of them."""
+    if "host_name" in metafunc.fixturenames and "MOLECULE_INVENTORY_FILE" in os.environ:
+        twins = Scenario.from_environment(os.environ).twins()
+        if twins:
+            metafunc.parametrize("host_name", twins.values(), ids=twins.keys(), indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def converge(scenario):
-    """Converge again with further variables; returns a Play with `rc`, `changed` and `output`."""
+def host_name(request, scenario) -> str:
+    """The host that a test is about: the scenario's only one, the first of several, or each of those that are twins."""
+    return getattr(request, "param", scenario.names[0])
+
+
+@pytest.fixture(scope="session")
+def host(host_name, hosts):
+    """Connection to that host."""
+    return hosts[host_name]
+
+
+@pytest.fixture(scope="session")
+def converge(scenario, host_name):
+    """Converge again with further variables; returns a Play with `rc`, `changed` and `output`. Twins one at a time."""
+    limit = [f"--limit={host_name}"] if scenario.twins() else []
 
     def run(variables: dict | None = None, *arguments: str) -> Play:
-        return scenario.converge(variables or {}, *arguments)
+        return scenario.converge(variables or {}, *limit, *arguments)
 
     return run
 

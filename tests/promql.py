@@ -102,7 +102,7 @@ def operands(expression: str) -> list[str]:
                 visit(argument)
         elif names(str(node)):
             # That a series was there earlier as well is a matter of time.
-            found[re.sub(r" offset \d+[smhdw]", "", str(promql.transform(node, uncompared)))] = None
+            found[re.sub(r" offset (\d+[smhdwy])+", "", str(promql.transform(node, uncompared)))] = None
 
     visit(promql.parse(expression))
     return list(found)

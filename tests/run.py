@@ -52,7 +52,8 @@ def suites() -> list[Suite]:
     releases: dict[str, list[str]] = {}
     for name in found:
         releases.setdefault(name.partition(":")[0], []).append(name)
-    order = sorted(releases, key=lambda name: (not name.startswith(("site", "two_hosts", "celery", "backend")), name))
+    long = ("site", "backup_restore", "two_hosts", "celery", "backend", "postgresql")
+    order = sorted(releases, key=lambda name: (not name.startswith(long), name))
     scenarios = [Suite(f"molecule-{name}", [*MOLECULE, *releases[name]]) for name in order]
     return [
         Suite("lint", ["tests/lint"]),
@@ -124,7 +125,12 @@ class Runner:
         begin = time.monotonic()
         try:
             with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
-                list(lanes.map(self.run, self.chosen))
+                begun = [lanes.submit(self.run, suite) for suite in self.chosen]
+                # Python would sleep on a signal that came just before a wait without end.
+                while concurrent.futures.wait(begun, timeout=1).not_done:
+                    pass
+                for future in begun:
+                    future.result()
         finally:
             shutil.rmtree(self.scratch, ignore_errors=True)
         show("\nWhere the time went (suites ran beside each other):")
@@ -136,6 +142,11 @@ class Runner:
         passed, failed = sum(s.passed for s in self.chosen), sum(s.failed for s in self.chosen)
         if self.stopped or ledger.returncode:
             failed += 1
+        for suite in self.chosen:
+            if suite.failed:
+                # Once more, and in short: of a long output people and machines read the end.
+                said = reasons((ARTEFACTS / "logs" / f"{suite.name}.log").read_text(errors="replace"))
+                show("\n".join([f"\n{suite.name}:", *(f"    {line}" for line in said)]))
         skipped = sum(s.skipped for s in self.chosen)
         show(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
         return 1 if failed else 0
@@ -152,6 +163,15 @@ def count(suite: Suite, log: str, code: int) -> None:
         suite.passed += code == 0
     if code != 0 and not suite.failed:
         suite.failed = 1
+
+
+def reasons(log: str, most: int = 20) -> list[str]:
+    """The lines that say why a suite failed, by pytest (`FAILED`, `E`), Ansible (`[ERROR]`, `msg:`, `stderr:`) and Molecule."""
+    telling = re.compile(r"FAILED |ERROR |E  |\[ERROR\]|fatal: |(?:msg|stderr): (?![|>]-?$)")
+    # YAML begins a text of several lines below its name.
+    below = re.compile(r"(?:msg|stderr): [|>]-?$")
+    lines = [line.strip() for line in log.splitlines()]
+    return [line[:400] for before, line in zip(["", *lines], lines, strict=False) if telling.match(line) or below.match(before)][-most:]
 
 
 def show(text: str) -> None:

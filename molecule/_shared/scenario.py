@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -18,6 +20,17 @@ import yaml
 
 # How a test host is reached; a dead one must fail a test, not hang it.
 SSH = "-o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+
+
+def control_socket(name: str) -> pathlib.Path:
+    """Where the tests' connection to a host listens: in Ansible's own directory, which is made.
+
+    Ansible finds that directory by HOME; ssh's own `~` would ask the account database, which may say otherwise.
+    The name is short, because a socket's path has at most 108 bytes and ssh adds 17 while it makes one.
+    """
+    directory = pathlib.Path("~/.ansible/cp").expanduser()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory / f"test-{hashlib.sha256(f'{lab_run()}/{name}'.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,15 @@ class Scenario:
             environment=dict(environment),
         )
 
+    def twins(self) -> dict[str, str]:
+        """Run mode to host, where one scenario has a host for each run mode; otherwise nothing."""
+        own = yaml.safe_load((self.directory / "molecule.yml").read_text())
+        container = [host["name"] for host in own["platforms"] if "containers" in host["groups"]]
+        if len(container) != 1 or len(self.names) != 2:
+            return {}
+        (native,) = set(self.names) - set(container)
+        return {"native": native, "container": container[0]}
+
     def connect(self, name: str):
         """A testinfra host, as root; one SSH connection serves all its commands."""
         return testinfra.get_host(
@@ -80,7 +102,7 @@ class Scenario:
             sudo=True,
             ssh_extra_args=SSH,
             # Doubled, because testinfra formats the command line once more.
-            controlpath="~/.ansible/cp/%%C-test",
+            controlpath=str(control_socket(name)).replace("%", "%%"),
         )
 
     def converge(self, variables: dict[str, Any], *arguments: str) -> Play:
@@ -136,6 +158,16 @@ def eventually(check: Callable[[], Any], what: str, seconds: float = 20, every: 
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}; the last answer was {last!r}")
         time.sleep(every)
+
+
+@contextlib.contextmanager
+def kept(host, path: str):
+    """Put a file back as it was."""
+    host.check_output("cp -a %s /root/kept", path)
+    try:
+        yield path
+    finally:
+        host.check_output("cp -a /root/kept %s && rm /root/kept", path)
 
 
 def unit_property(host, unit: str, name: str) -> str:

@@ -15,3 +15,11 @@ def test_no_unit_failed(hosts):
     """A unit that failed in passing is what nobody notices until it is needed."""
     for name, host in hosts.items():
         assert host.check_output("systemctl --failed --plain --no-legend") == "", name
+
+
+@pytest.mark.ledger("SY1")
+def test_the_run_mode_is_the_one_asked_for(scenario, hosts):
+    """Two hosts that both run packages would agree in every test."""
+    for mode, name in scenario.twins().items():
+        running = hosts[name].run("podman ps --quiet")
+        assert bool(running.stdout.split()) == (mode == "container"), running

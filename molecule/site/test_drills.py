@@ -65,6 +65,12 @@ while True:
     else:
         time.sleep(0.1)
 """
+# A piece of the repository that is empty now, which the next trial restore finds out.
+BACKUP = """
+find /var/lib/aiko-backup/restic/data -type f | head -n 1 >/run/drill/pack
+cp --preserve "$(cat /run/drill/pack)" /run/drill/pack.kept && truncate --size=0 "$(cat /run/drill/pack)"
+! systemctl start aiko-backup-drill
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +82,7 @@ class Drill:
 
 
 DRILLS = {
+    "BackupFailed": Drill(BACKUP, 'cp --preserve /run/drill/pack.kept "$(cat /run/drill/pack)" && systemctl start aiko-backup-drill'),
     # The frontend alone; with the backend, that the site does not answer at /health is held back.
     "SiteDown": Drill(
         "systemctl stop aiko-frontend.socket aiko-frontend.service 'aiko-frontend@*.service'",

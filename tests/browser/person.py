@@ -11,7 +11,7 @@ import re
 import shutil
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Error, Page
 
 from tests.conformance.conftest import Answer, Site
 
@@ -37,6 +37,20 @@ def words(locale: str) -> dict[str, str]:
     return found
 
 
+def patient(goto):
+    """Go once more when the controller's own network has changed: test hosts of other suites come and go beside."""
+
+    def go(*arguments, **options):
+        try:
+            return goto(*arguments, **options)
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in str(error):
+                raise
+            return goto(*arguments, **options)
+
+    return go
+
+
 class Person:
     """Somebody with a language and a screen, in a browser profile of their own."""
 
@@ -49,6 +63,7 @@ class Person:
         )  # fmt: skip
         self.context.set_default_timeout(20_000)
         self.page: Page = self.context.new_page()
+        self.page.goto = patient(self.page.goto)
         self.complaints: list[str] = []
         self.page.on("console", self._listen)
         self.page.on("pageerror", self._error)

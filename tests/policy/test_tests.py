@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
+import yaml
 
 from tests.ledger import ROWS
 from tests.policy.repository import ROLE_NAMES, ROOT, functions_of, shown
@@ -34,6 +35,13 @@ def test_no_scenario_is_empty(scenario):
     """A verify step that finds no tests is green, and proves nothing."""
     functions = [function for path in scenario.rglob("test_*.py") for function in functions_of(path)]
     assert functions, f"{shown(scenario)} has no test function in a file test_*.py"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.name)
+def test_every_host_of_a_scenario_says_its_groups(scenario):
+    """Who runs containers is read from them, before a host is booted."""
+    platforms = yaml.safe_load((scenario / "molecule.yml").read_text())["platforms"]
+    assert not [host["name"] for host in platforms if not isinstance(host.get("groups"), list)]
 
 
 def test_there_are_scenarios():

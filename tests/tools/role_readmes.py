@@ -63,7 +63,8 @@ def readme(role: pathlib.Path) -> str:
         if len(literal(option.get("default", ""))) > CELL:
             parts += [f"Default of `{name}`:", f"```yaml\n{dump({name: option['default']})}```"]
         if "options" in option:
-            parts += [f"Each entry of `{name}`:", table(option["options"], {})]
+            what = "Each entry" if option["type"] == "list" else "Entries"
+            parts += [f"{what} of `{name}`:", table(option["options"], {})]
     if read := inventory_variables(role):
         parts.append("From the inventory it also reads " + listed(read) + ".")
     parts += ["## Example", f"```yaml\n{example(role.name, main['options'])}```", "## Entry points"]
