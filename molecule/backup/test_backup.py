@@ -272,7 +272,7 @@ def test_a_disk_that_is_full_in_the_middle_costs_that_backup_only(host, backup):
         host.check_output(f"cp -a {DIRECTORY}/restic.former/. {DIRECTORY}/restic/")
         try:
             assert host.run("systemctl start aiko-backup.service").rc != 0
-            assert "less than restic writes at once" in journal(host), journal(host)
+            assert "less room than restic writes at once" in journal(host), journal(host)
             assert identifiers(host) == before
         finally:
             host.check_output(f"umount {DIRECTORY}/restic && rm -r {DIRECTORY}/restic.former")

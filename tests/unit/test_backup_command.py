@@ -42,7 +42,21 @@ def test_a_full_disk_is_told_and_another_store_has_none(monkeypatch):
     """In a store elsewhere nobody knows how much room there is."""
     local = restic.Restic({"restic": {"repository": "/"}})
     monkeypatch.setattr(restic.shutil, "disk_usage", lambda _: type("Usage", (), {"free": restic.PACK - 1}))
-    assert "23 MB left" in local.full()
+    assert "the disk of / has less room than restic writes at once" in local.full()
     assert restic.Restic({"restic": {"repository": "s3:host/bucket"}}).full() is None
     monkeypatch.setattr(restic.shutil, "disk_usage", lambda _: type("Usage", (), {"free": restic.PACK}))
     assert local.full() is None
+
+
+def test_a_full_disk_is_told_in_the_same_words_by_whoever_is_first(monkeypatch):
+    """restic gives up by itself when the directory of what it writes is full, and that in words that name a file nobody knows."""
+    local = restic.Restic({"restic": {"repository": "/", "password_file": "/x"}})
+
+    def full(*_, **__):
+        raise Failed("restic ended with 1: Save(<data/bd9d146e49>) failed: write /x: no space left on device")
+
+    monkeypatch.setattr(restic, "run_watched", full)
+    with pytest.raises(Failed, match="less room than restic writes at once"):
+        local.call("backup", "/x", writes=True)
+    with pytest.raises(Failed, match="no space left"):
+        local.call("restore", "x", "--target", "/x")

@@ -37,6 +37,9 @@ class Restic:
         except Failed as failure:
             if self.settings["repository"].startswith(store.PREFIX) and (refusal := store.denied(str(failure))):
                 raise refusal from failure
+            if writes and "no space left on device" in str(failure):
+                # It was quicker than the one who watches.
+                raise Failed(self.no_room()) from failure
             if "wrong password or no key found" in str(failure):
                 raise Failed(f"the key does not open {self.settings['repository']}: it was made with another one. Expected: the secret "
                              "backup_files_key of the environment that made it. Remedy: bring back its secrets file") from failure
@@ -46,10 +49,11 @@ class Restic:
         """Why there is no point in writing on: the disk below the repository is full."""
         place = self.settings["repository"]
         free = shutil.disk_usage(place).free if place.startswith("/") else PACK
-        if free >= PACK:
-            return None
-        return (f"{place} has {free // 2**20} MB left, less than restic writes at once. Expected: room for this backup. Remedy: a larger "
-                "disk, or fewer backups (backup_keep_sets, backup_keep_days). The former backups are untouched")
+        return self.no_room() if free < PACK else None
+
+    def no_room(self) -> str:
+        return (f"the disk of {self.settings['repository']} has less room than restic writes at once. Expected: room for this backup. Remedy: "
+                "a larger disk, or fewer backups (backup_keep_sets, backup_keep_days). The former backups are untouched")
 
     def environment(self) -> dict[str, str]:
         own = {
