@@ -1,11 +1,16 @@
-"""A release in small: serves its name on the socket that systemd hands over, or on the Unix socket given."""
+"""A release in small: serves its name on the socket that systemd hands over, or on the Unix socket given.
+
+When it is stopped, it answers what it has begun with, as every service must that is to lose nothing.
+"""
 
 import http.server
 import os
 import pathlib
+import signal
 import socket
 import socketserver
 import sys
+import threading
 
 NAME = pathlib.Path("name").read_text().strip()
 
@@ -24,7 +29,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    daemon_threads = True
+    """Waits for its threads when it is closed."""
 
 
 server = Server(("127.0.0.1", 0), Handler, bind_and_activate=False)
@@ -36,4 +41,7 @@ else:
     server.socket = socket.socket(fileno=3)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
     notify.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
-server.serve_forever()
+# Not in the handler itself, which stands in the way of what it would wait for.
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+server.serve_forever(poll_interval=0.1)
+server.server_close()

@@ -52,8 +52,8 @@ class Restic:
         return self.no_room() if free < PACK else None
 
     def no_room(self) -> str:
-        return (f"the disk of {self.settings['repository']} has less room than restic writes at once. Expected: room for this backup. Remedy: "
-                "a larger disk, or fewer backups (backup_keep_sets, backup_keep_days). The former backups are untouched")
+        return (f"the disk of {self.settings['repository']} has less room than restic writes at once. Expected: room for this backup. "
+                "Remedy: a larger disk, or fewer backups (backup_keep_sets, backup_keep_days). The former backups are untouched")
 
     def environment(self) -> dict[str, str]:
         own = {
