@@ -28,6 +28,8 @@ PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations
 MOLECULE = [sys.executable, "molecule/run"]
 # Suites that share nothing; two at a time keep two cores busy while the other waits for the network.
 LANES = int(os.environ.get("AIKO_TEST_LANES", "2"))
+# Seconds, about twice what the longest takes: one that hangs must fail and be told, not take all the others' time.
+LIMIT = float(os.environ.get("AIKO_TEST_LIMIT", "1800"))
 
 
 @dataclasses.dataclass
@@ -102,7 +104,7 @@ class Runner:
             if self.stopped:
                 # The signal came between the start and the note of it.
                 self.stop()
-            code = process.wait()
+            code = self.await_end(suite, process)
             self.running.discard(process)
         suite.seconds = time.monotonic() - begin
         count(suite, log.read_text(errors="replace"), code)
@@ -113,11 +115,24 @@ class Runner:
             tail = log.read_text(errors="replace").splitlines()[-80:]
             show("\n".join(f"    {line}" for line in tail))
 
+    def await_end(self, suite: Suite, process: subprocess.Popen) -> int:
+        """The suite's exit code; past its limit it is stopped, after a word on what it was waiting for."""
+        try:
+            return process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            doing = "\n".join([*family(process.pid), "On test hosts:", *guests()])
+            show(f"{suite.name} has not ended within {LIMIT:.0f} s and is stopped. What it was doing:\n{doing}")
+        terminate(process)
+        try:
+            return process.wait(60) or 1
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait() or 1
+
     def stop(self, *_) -> None:
         self.stopped = True
         for process in list(self.running):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
+            terminate(process)
 
     def all(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -150,6 +165,39 @@ class Runner:
         skipped = sum(s.skipped for s in self.chosen)
         show(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
         return 1 if failed else 0
+
+
+def terminate(process: subprocess.Popen) -> None:
+    """Ask a suite and what it started to end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def processes() -> list[list[str]]:
+    """All processes of the machine and its test hosts: pid, parent, session, state, age in seconds, what the kernel does, command."""
+    listed = subprocess.run(
+        ["ps", "-e", "-ww", "-o", "pid=,ppid=,sess=,stat=,etimes=,wchan:20=,args="], capture_output=True, text=True, check=False
+    )
+    return [words for words in (line.split(None, 6) for line in listed.stdout.splitlines()) if len(words) == 7]
+
+
+def family(session: int) -> list[str]:
+    """The processes of a session, a line each."""
+    return [line(process) for process in processes() if process[2] == str(session)]
+
+
+def guests() -> list[str]:
+    """What runs on test hosts in somebody's name: whatever an SSH server started, and containers' tools."""
+    found, all_of_them = set(), processes()
+    for pid, parent, *_, command in all_of_them:
+        if parent in found or "sshd" in command or "podman" in command:
+            found.add(pid)
+    return [line(process) for process in all_of_them if process[0] in found]
+
+
+def line(process: list[str]) -> str:
+    """A process for people: pid, state, age, what the kernel does, command."""
+    return "  ".join([process[0], *process[3:6], process[6][:300]])
 
 
 def count(suite: Suite, log: str, code: int) -> None:

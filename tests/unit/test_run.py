@@ -132,6 +132,19 @@ def test_a_stopped_run_takes_its_suites_along(tmp_path, number):
         os.kill(child, 0)
 
 
+def test_a_suite_that_hangs_is_told_and_stopped(tmp_path, monkeypatch):
+    """One that never ends would take the time of all others, and nobody would hear why."""
+    monkeypatch.setenv("AIKO_TEST_LIMIT", "2")
+    hanging = ("hanging", ["sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 301; true"])
+    process = runner(tmp_path, hanging, GOOD)
+    out = process.communicate(timeout=30)[0]
+    assert "hanging has not ended within 2 s and is stopped" in out
+    assert "sleep 301" in out
+    assert out.splitlines()[-1] == "2 passed, 1 failed", out
+    left = run.family(int((tmp_path / "pid").read_text()))
+    assert not [line for line in left if line.split()[1] != "Z"], left
+
+
 def test_the_end_says_why_suites_failed():
     """What CI keeps of a long output is its end."""
     log = """

@@ -30,6 +30,7 @@ def settings(config: Config) -> dict[str, Any]:
     }
     return {
         "broker_url": config.CELERY_BROKER_URL,
+        "broker_transport": "aiko.transport:Transport",
         "result_backend": config.CELERY_RESULT_BACKEND,
         "broker_transport_options": transport,
         "result_backend_transport_options": {"visibility_timeout": config.CELERY_VISIBILITY_TIMEOUT},
