@@ -1,7 +1,7 @@
 """The podman role: what containers find on a host."""
 
 import pytest
-from scenario import unit_property
+from scenario import eventually, unit_property
 
 UNITS = ["smart-system-network*"]
 
@@ -23,6 +23,38 @@ def test_containers_call_each_other_by_name(host, image):
         assert found.startswith("10.89.60."), found
     finally:
         host.run("podman rm --force --time=0 peer; sed -i '/ peer$/d' /etc/hosts")
+
+
+@pytest.fixture
+def neighbour(host):
+    """Run commands as a machine on another wire of the host, which routes by it."""
+    host.check_output("ip netns add wire && ip link add wire0 type veth peer name wire1 netns wire")
+    try:
+        host.check_output("ip address add 192.0.2.1/24 dev wire0 && ip link set wire0 up")
+        inside = "ip -netns wire"
+        host.check_output(f"{inside} address add 192.0.2.2/24 dev wire1 && {inside} link set wire1 up")
+        host.check_output(f"{inside} route add default via 192.0.2.1")
+        yield lambda command: host.run(f"ip netns exec wire {command}")
+    finally:
+        host.run("ip netns delete wire; ip link delete wire0")
+
+
+@pytest.mark.ledger("SY1", "SY4")
+def test_a_neighbour_reaches_what_is_published_and_no_container(host, image, neighbour):
+    """Redis' own address would be a door beside the one that its settings name."""
+    listen = "podman run --rm --detach --pull=never --network=smart-system-network --publish=192.0.2.1:7001:7000 --name=peer"
+    host.check_output(f"{listen} --entrypoint=redis-server %s --port 7000 --bind 0.0.0.0 --protected-mode no", image)
+    try:
+        address = host.check_output("podman inspect peer --format='{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'")
+        ask = "timeout 3 bash -c 'exec 3<>/dev/tcp/%s && echo PING >&3 && head -1 <&3'"
+        eventually(lambda: "PONG" in host.run(ask % f"{address}/7000").stdout, "the host reaches it")
+        assert "PONG" in neighbour(ask % "192.0.2.1/7001").stdout
+        assert neighbour(ask % f"{address}/7000").rc != 0
+        # What a firewall of the host's own reloads must not open it.
+        host.check_output("nft flush ruleset && systemctl restart aiko-containers-guard smart-system-network-network")
+        assert neighbour(ask % f"{address}/7000").rc != 0
+    finally:
+        host.run("podman rm --force --time=0 peer")
 
 
 @pytest.mark.ledger("SY1")
