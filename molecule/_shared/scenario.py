@@ -118,13 +118,8 @@ class Scenario:
             extra.flush()
             command = ["ansible-playbook", "--inventory", str(self.ephemeral / "inventory")]
             command += ["--extra-vars", f"@{extra.name}", *arguments, str(playbook)]
-            done = subprocess.run(
-                command,
-                # Warnings are results that are "ok"; molecule's own steps hide those.
-                env={**self.environment, "ANSIBLE_DISPLAY_OK_HOSTS": "True"},
-                cwd=self.project, capture_output=True, text=True, timeout=900, check=False,
-            )  # fmt: skip
-        return Play(done.returncode, done.stdout + done.stderr)
+            # Warnings are results that are "ok"; molecule's own steps hide those.
+            return Play(*bounded(command, 900, cwd=self.project, env={**self.environment, "ANSIBLE_DISPLAY_OK_HOSTS": "True"}))
 
     def secrets(self) -> dict[str, str]:
         """The scenario's secrets, decrypted by the project's own vault password."""
@@ -141,6 +136,23 @@ class Scenario:
         done = subprocess.run(command, cwd=self.project, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+
+def bounded(command: list[str], seconds: float, **more: Any) -> tuple[int, str]:
+    """Run a command; its exit code and what it printed. AssertionError with the latter when it takes longer.
+
+    A file takes the output and no pipe: Ansible's workers outlive it when it is killed, and would keep a pipe's reader waiting.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        try:
+            code = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=seconds, check=False, **more).returncode
+        except subprocess.TimeoutExpired:
+            code = None
+        output.seek(0)
+        printed = output.read()
+    assert code is not None, f"not ended within {seconds:.0f} s: {' '.join(command)}\n{printed[-8000:]}"
+    return code, printed
 
 
 def lab_run() -> pathlib.Path:
