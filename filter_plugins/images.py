@@ -29,7 +29,7 @@ def image_reference(image: dict, source: str, mirror: str = "") -> str:
         mirror: registry from which to pull instead of where the name points.
 
     Raises:
-        AnsibleFilterError: the digest is none, or there is no such recipe.
+        AnsibleFilterError: the digest is none, there is no such recipe, or nothing says from where to pull.
     """
     if source == "build":
         try:
@@ -42,8 +42,13 @@ def image_reference(image: dict, source: str, mirror: str = "") -> str:
     name = image["image"]
     # What stands before the first / is a registry if it looks like a host.
     head, slash, rest = name.partition("/")
+    registry = bool(slash and re.search("[.:]", head))
     if mirror:
-        name = f"{mirror.rstrip('/')}/{rest if slash and re.search('[.:]', head) else name}"
+        name = f"{mirror.rstrip('/')}/{rest if registry else name}"
+    elif not registry:
+        raise AnsibleFilterError(
+            f"image {name} names no registry, and Podman guesses none. Expected: podman_registry_mirror, or a name that begins with its "
+            f"registry, such as registry.example.com/{name}. Remedy: set one of them, or podman_image_source: build")
     # Podman takes a tag or a digest; with a digest the tag says nothing.
     return f"{re.sub(':[^:/]+$', '', name)}@{digest}" if digest else name
 

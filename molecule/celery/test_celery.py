@@ -258,6 +258,7 @@ def test_no_task_is_lost(host, app, inspect, scaled):
     host.check_output(f"kill -9 {process(host, 'aiko-worker@priority')}")
     count = "runuser -u postgres -- psql -XtA -d systeme_intelligent -c \"SELECT count(*) FROM probe_effects WHERE key LIKE 'scenario-%'\""
     eventually(lambda: host.check_output(count) == "300", "all tasks have had their effect", 90, every=0.5)
+    assert "cmdstat_blmove" in host.check_output("aiko-redis queue INFO commandstats"), "the pools take tasks in kombu's way"
     for pool in POOLS:
         eventually(lambda pool=pool: host.service(f"aiko-worker@{pool}").is_running, f"pool {pool} runs again")
 

@@ -50,11 +50,23 @@ def test_a_neighbour_reaches_what_is_published_and_no_container(host, image, nei
         eventually(lambda: "PONG" in host.run(ask % f"{address}/7000").stdout, "the host reaches it")
         assert "PONG" in neighbour(ask % "192.0.2.1/7001").stdout
         assert neighbour(ask % f"{address}/7000").rc != 0
-        # What a firewall of the host's own reloads must not open it.
-        host.check_output("nft flush ruleset && systemctl restart aiko-containers-guard smart-system-network-network")
+        # Debian's own rules begin with taking all others away.
+        host.check_output("systemctl start nftables && systemctl reload nftables && podman network reload --all")
         assert neighbour(ask % f"{address}/7000").rc != 0
+        assert "PONG" in neighbour(ask % "192.0.2.1/7001").stdout
     finally:
-        host.run("podman rm --force --time=0 peer")
+        host.run("podman rm --force --time=0 peer; systemctl stop nftables; systemctl restart aiko-containers-guard")
+
+
+@pytest.mark.ledger("SY1")
+def test_another_subnet_is_used(host, image, converge):
+    """Podman keeps a network that is there: the guard and the database's rules would speak of one that nobody uses."""
+    subnet = "podman network inspect smart-system-network --format='{{range .Subnets}}{{.Subnet}}{{end}}'"
+    converge({"podman_subnet": "10.89.70.0/24"}).succeeded()
+    assert host.check_output(subnet) == "10.89.70.0/24"
+    assert "10.89.70.0/24" in host.check_output("nft list table inet aiko-containers")
+    converge({}).succeeded()
+    assert host.check_output(subnet) == "10.89.60.0/24"
 
 
 @pytest.mark.ledger("SY1")

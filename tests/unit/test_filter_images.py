@@ -18,9 +18,8 @@ def image(name: str = "redis:7-alpine", digest: str = "", recipe: str = "redis")
 
 
 @pytest.mark.parametrize(("name", "digest", "mirror", "expected"), [
-    ("redis:7-alpine", "", "", "redis:7-alpine"),
-    ("redis:7-alpine", DIGEST, "", f"redis@{DIGEST}"),
-    ("prom/prometheus", "", "", "prom/prometheus"),
+    ("registry.example.com/redis:7-alpine", "", "", "registry.example.com/redis:7-alpine"),
+    ("registry.example.com/redis:7-alpine", DIGEST, "", f"registry.example.com/redis@{DIGEST}"),
     ("redis:7-alpine", "", "registry.example.com:5000/mirror/", "registry.example.com:5000/mirror/redis:7-alpine"),
     ("prom/prometheus:v3", DIGEST, "registry.example.com", f"registry.example.com/prom/prometheus@{DIGEST}"),
     ("other.example.com:5000/a/b:1", "", "registry.example.com", "registry.example.com/a/b:1"),
@@ -31,11 +30,18 @@ def test_an_image_that_is_pulled(name, digest, mirror, expected):
     assert images.image_reference(image(name, digest), "pull", mirror) == expected
 
 
+@pytest.mark.parametrize("name", ["redis:7-alpine", "prom/prometheus"])
+def test_an_image_of_no_registry_is_refused(name):
+    """Podman on Debian has no registry that it would ask for a short name, and a quadlet may not have one."""
+    with pytest.raises(AnsibleFilterError, match=f"image {name} names no registry.*Remedy"):
+        images.image_reference(image(name), "pull")
+
+
 @pytest.mark.parametrize("digest", ["latest", "sha256:abc", DIGEST.upper()])
 def test_a_digest_that_is_none_is_refused(digest):
     """A typing error must not become a pull of whatever is there."""
     with pytest.raises(AnsibleFilterError, match="Expected: sha256:"):
-        images.image_reference(image(digest=digest), "pull")
+        images.image_reference(image(digest=digest), "pull", "registry.example.com")
 
 
 def test_an_image_that_is_built_is_named_after_its_recipe(tmp_path):

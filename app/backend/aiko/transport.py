@@ -19,6 +19,7 @@ from typing import Any
 from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis.exceptions import OutOfMemoryError
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +35,40 @@ return redis.call('LPUSH', KEYS[2], ARGV[1])
 """
 
 
+class QoS(redis.QoS):
+    """Kombu's notes of what is being done; what CLAIM has noted is not noted again."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Remember a message that was handed out."""
+        if delivery_tag == self.channel.noted:
+            super(redis.QoS, self).append(message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)
+
+
 class Channel(redis.Channel):
     """Kombu's channel; safe for a consumer of one queue, as every pool is. One of several gets kombu's own BRPOP."""
 
     # One list for each queue: BLMOVE waits for one alone, and no task of ours has a priority inside its queue.
     priority_steps = (0,)
+    QoS = QoS
+    # Tag of the message that CLAIM noted last.
+    noted: str | None = None
     _peeked: str | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self._unacknowledged: set[str] = set()
+        super().__init__(*args, **more)
+
+    def basic_consume(self, queue: str, no_ack: bool = False, *args: Any, **more: Any) -> Any:
+        """Consume a queue. Who acknowledges nothing, as those who wait for a worker's answer, gets kombu's own way."""
+        (self._unacknowledged.add if no_ack else self._unacknowledged.discard)(queue)
+        return super().basic_consume(queue, no_ack, *args, **more)
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
-        self._peeked = queues[0] if len(queues) == 1 and not self.global_keyprefix else None
+        alone = len(queues) == 1 and queues[0] not in self._unacknowledged and not self.global_keyprefix
+        self._peeked = queues[0] if alone else None
         if self._peeked is None:
             return super()._brpop_start(timeout)
         self._in_poll = self.client.connection
@@ -57,6 +82,11 @@ class Channel(redis.Channel):
         try:
             try:
                 item = self.client.parse_response(self.client.connection, "BLMOVE", **options)
+            except OutOfMemoryError:
+                # Neither a task's result nor its acknowledgement could be written: it stays where it is.
+                log.error("Redis is full: queue %s waits until there is room", self._peeked)
+                time.sleep(1)
+                raise Empty from None
             except self.connection_errors:
                 # As kombu does: a broken connection must not be used for the next wait.
                 self.client.connection.disconnect()
@@ -76,6 +106,7 @@ class Channel(redis.Channel):
             properties = message["properties"]
             tag, route = properties["delivery_tag"], properties["delivery_info"]
             note = dumps([message, route["exchange"], route["routing_key"]])
+            self.Message(message, channel=self)
         except (ValueError, KeyError, TypeError):
             # Left in its place it would be shown again for ever, and nothing behind it would be done.
             aside = f"{queue}.damaged"
@@ -86,6 +117,7 @@ class Channel(redis.Channel):
         with self.conn_or_acquire() as client:
             if not client.eval(CLAIM, 3, queue, self.unacked_index_key, self.unacked_key, item, tag, time.time(), note):
                 raise Empty
+        self.noted = tag
         return message
 
 

@@ -118,6 +118,39 @@ def test_an_unacknowledged_message_goes_back(place, server, consumer):
     assert channel.got[1].decode() == "again"
 
 
+@pytest.mark.ledger("CE3")
+def test_a_full_redis_hands_out_nothing_and_ends_no_worker(place, server, consumer, caplog):
+    """What it handed out could not be acknowledged; a worker that died of that would be started again for ever."""
+    channel = consumer()
+    publish(place, "kept")
+    server.config_set("maxmemory", 1)
+    try:
+        wait(channel)
+        with pytest.raises(Empty):
+            channel._brpop_read()
+    finally:
+        server.config_set("maxmemory", 0)
+    assert f"Redis is full: queue {QUEUE} waits" in caplog.text
+    assert (server.llen(QUEUE), server.hlen("unacked")) == (1, 0)
+    wait(channel)
+    channel._brpop_read()
+    assert channel.got[0].decode() == "kept"
+
+
+def test_who_acknowledges_nothing_leaves_no_notes(place, server):
+    """Whoever waits for a worker's answer reads it and goes; a note of it would be handed out again an hour later."""
+    with Connection(place.redis(9), transport="aiko.transport:Transport") as connection:
+        channel = connection.channel()
+        got = []
+        channel.queue_declare(QUEUE)
+        channel.basic_consume(QUEUE, no_ack=True, callback=got.append, consumer_tag="c")
+        publish(place, "answer")
+        wait(channel)
+        channel._brpop_read()
+        assert [message.decode() for message in got] == ["answer"]
+        assert server.hlen("unacked") == 0
+
+
 def test_an_empty_queue_is_no_message(consumer):
     """The wait ends after its time, so that a worker hears of other things."""
     channel = consumer()
@@ -126,7 +159,11 @@ def test_an_empty_queue_is_no_message(consumer):
         channel._brpop_read()
 
 
-@pytest.mark.parametrize("damaged", ["no json", json.dumps({"body": "x"}), json.dumps(["list"])])
+ROUTE = {"exchange": "", "routing_key": QUEUE}
+BODY = {"body": "!x", "properties": {"body_encoding": "base64", "delivery_tag": "t", "delivery_info": ROUTE}}
+
+
+@pytest.mark.parametrize("damaged", ["no json", json.dumps({"body": "x"}), json.dumps(["list"]), json.dumps(BODY)])
 def test_what_is_no_message_is_set_aside(place, server, consumer, damaged, caplog):
     """It must not stand in the way of those behind it, and nobody but a person may throw it away."""
     channel = consumer()
