@@ -17,7 +17,6 @@ from types import SimpleNamespace
 import pytest
 import redis
 
-from aiko.metrics.background import KEEP_SECONDS, WAIT_SECONDS
 from tests.support import processes, servers
 from tests.test_web_metrics import value
 from tests.test_worker import metrics
@@ -141,9 +140,9 @@ def test_redis_away(stage: SimpleNamespace, how: str) -> None:
     pid = stage.broker.process.pid
     os.kill(pid, signal.SIGSTOP) if how == "hanging" else stage.broker.stop()
     try:
-        # Each of the two processes that answer keeps what it knows for some seconds, and one of them may answer
+        # Each of the two processes that answer keeps what it knows for five seconds, and one of them may answer
         # many times in a row: only when that time is over is it certain that neither still knows anything.
-        time.sleep(KEEP_SECONDS + WAIT_SECONDS)
+        time.sleep(6)
         for _ in range(8):
             found = page(stage)
             assert "http_request_total{" in found
