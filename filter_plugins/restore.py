@@ -137,16 +137,28 @@ def restore_unsent(plan: dict, checks: dict) -> dict:
 
 
 def restore_undone(statuses: dict) -> dict:
-    """Host to the safety copy that undoing puts back: those of the last restore.
+    """Host to the safety copy that undoing puts back: those of the last restore, or of the undoing that was not finished.
 
     Args:
         statuses: host to what ``aiko-restore status`` printed.
     """
-    newest = {host: json.loads(text)["copies"][-1] for host, text in statuses.items() if json.loads(text)["copies"]}
-    if not newest:
+    found = {host: json.loads(text) for host, text in statuses.items()}
+    begun = {host: status["running"]["undoing"] for host, status in found.items() if (status["running"] or {}).get("undoing")}
+    newest = {host: status["copies"][-1] for host, status in found.items() if status["copies"] and host not in begun}
+    if not (begun or newest):
         return {}
-    last = max(newest.values(), key=lambda copy: copy["id"])
-    return {host: copy for host, copy in newest.items() if copy["why"] == last["why"]}
+    last = max((begun or newest).values(), key=lambda copy: copy["id"])
+    return {host: copy for host, copy in (newest | begun).items() if copy["of"] == last["of"]}
+
+
+def restore_of(staged: dict) -> str:
+    """What a restore is called on all of its hosts: as on those that have begun to replace data, or else by its first id.
+
+    Args:
+        staged: host to what ``aiko-restore stage`` printed.
+    """
+    found = [json.loads(text) for text in staged.values()]
+    return min([answer["of"] for answer in found if answer["of"]] or [answer["id"] for answer in found])
 
 
 class FilterModule:
@@ -155,6 +167,7 @@ class FilterModule:
             "given_variables": given_variables,
             "restore_answers": restore_answers,
             "restore_errors": restore_errors,
+            "restore_of": restore_of,
             "restore_plan_text": restore_plan_text,
             "restore_request": restore_request,
             "restore_undone": restore_undone,

@@ -223,6 +223,32 @@ def test_a_damaged_backup_is_found_out(host, store, damage):
     host.check_output("systemctl reset-failed aiko-backup-drill.service")
 
 
+@pytest.mark.ledger("OP1", "OP4")
+def test_a_damaged_manifest_costs_no_backup(host, backup):
+    """restic only warns of it and leaves it out: the newest set would pass for half of one, and pruning would remove it."""
+    newest, before = backup()["id"], snapshots(host)
+    (manifest,) = (name for name, tags in before.items() if {f"id:{newest}", "part:manifest"} <= tags)
+    with kept(host, f"{DIRECTORY}/restic/snapshots/{manifest}") as path:
+        host.check_output(DAMAGES["truncated"].format(path))
+        # What restic has read before it reads no more.
+        host.check_output("rm -rf /var/cache/aiko-backup/*")
+        assert newest not in identifiers(host)
+        for verb in ("prune", "drill", "run"):
+            done = host.run(f"aiko-backup {verb}")
+            assert done.rc == 1 and manifest[:8] in done.stderr and "A damaged repository" in done.stderr, (verb, done)
+    assert before.items() <= snapshots(host).items()
+    assert newest in identifiers(host)
+    assert drill(host).rc == 0, journal(host)
+
+
+def snapshots(host) -> dict[str, set[str]]:
+    """What restic lists: id to tags."""
+    listed = host.check_output(
+        "RESTIC_PASSWORD_FILE=/etc/aiko/credentials-backup/password restic -r %s/restic --no-lock snapshots --json", DIRECTORY
+    )
+    return {snapshot["id"]: set(snapshot["tags"]) for snapshot in json.loads(listed)}
+
+
 @pytest.mark.ledger("OP1", "OP2")
 def test_another_key_opens_nothing_and_says_so(host):
     """The message must not be one that makes an operator start a new repository over the old one."""
@@ -297,10 +323,7 @@ def test_a_killed_backup_is_made_good_by_the_next(host, backup, words):
     assert identifiers(host) == before
     host.check_output("systemctl reset-failed")
     made = backup()
-    tags = host.check_output(
-        "RESTIC_PASSWORD_FILE=/etc/aiko/credentials-backup/password restic -r %s/restic --no-lock snapshots --json", DIRECTORY
-    )
-    known = {next(tag for tag in snapshot["tags"] if tag.startswith("id:"))[3:] for snapshot in json.loads(tags)}
+    known = {tag[3:] for tags in snapshots(host).values() for tag in tags if tag.startswith("id:")}
     assert known == {*before, made["id"]}, "halves stay behind"
 
 
@@ -374,5 +397,5 @@ def test_by_hand_it_is_the_same_unit(host, scenario):
     assert len(identifiers(host)) == len(before) + 1
     with kept(host, "/etc/aiko/credentials-backup/password") as path:
         host.check_output("printf %s > %s", "0" * 64, path)
-        scenario.play(scenario.project / "playbooks/backup.yml", {}).refused("no backup was made", "the key does not open")
+        scenario.play(scenario.project / "playbooks/backup.yml", {}).refused("the backup failed", "the key does not open")
     host.check_output("systemctl reset-failed")

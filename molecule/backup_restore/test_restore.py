@@ -42,6 +42,8 @@ with tempfile.TemporaryDirectory() as directory:
     pathlib.Path(directory, "manifest.json").write_text(json.dumps(found))
     print(restic.backup(directory, "{identifier}", "manifest")["id"])
 """
+# What only the host that keeps the backups may have.
+LEFT_BEHIND = ("/usr/local/sbin/aiko-backup", "/etc/aiko/credentials-backup/password", "/etc/pgbackrest/drill.conf")
 DAMAGE = {
     "a flipped bit": "middle = len(data) // 2; data[middle] ^= 1",
     "a truncated file": "del data[-len(data) // 3:]",
@@ -265,6 +267,13 @@ def check_restored(host, before: Contents, present: Contents) -> None:
     assert found == "aiko-backend:aiko 2770"
 
 
+@pytest.mark.ledger("OP1", "SY3")
+def test_no_dump_stays_behind(app, store, first):
+    """A backup host has others' data in clear for as long as a backup takes; uploads excepted, which it would have to fetch anew."""
+    assert store.check_output("ls /var/lib/aiko-backup/mirror") == "uploads"
+    assert not app.file("/var/lib/aiko-backup/exports").exists
+
+
 @pytest.fixture(scope="module")
 def before(app, first) -> Contents:
     """What was there when the load had ended, which is more than what the backup holds."""
@@ -399,11 +408,15 @@ def elsewhere(scenario, tmp_path_factory) -> Scenario:
 def test_a_new_host(scenario, elsewhere, app, store, first, before, backup, capsys):
     """The old one burned: there is the repository, the inventory and the vault's password, and people wait."""
     scenario.lab("kill", "restore-app")
+    fresh = elsewhere.connect("restore-fresh")
+    # It kept the backups once.
+    for path in LEFT_BEHIND:
+        fresh.check_output("mkdir -p $(dirname %s) && touch %s", path, path)
+    fresh.check_output("printf '[Timer]\nOnCalendar=daily\n' >/etc/systemd/system/aiko-backup.timer && systemctl start aiko-backup.timer")
     began = time.monotonic()
     site = elsewhere.play(scenario.project / "site.yml", {}).succeeded()
     assert "another cluster" in site.text
     built = time.monotonic()
-    fresh = elsewhere.connect("restore-fresh")
     assert "another cluster" in store.run("aiko-backup create").stderr
     restore(elsewhere, f"backup_id={first}").succeeded()
     done = time.monotonic()
@@ -417,3 +430,6 @@ def test_a_new_host(scenario, elsewhere, app, store, first, before, backup, caps
     assert made in store.check_output("aiko-backup list")
     # What site.yml sets, such as passwords, is set already.
     assert elsewhere.play(scenario.project / "site.yml", {}).succeeded().changed == 0
+    for path in (*LEFT_BEHIND, "/etc/systemd/system/aiko-backup.timer"):
+        assert not fresh.file(path).exists, path
+    assert fresh.run("systemctl is-active aiko-backup.timer").stdout.strip() == "inactive"

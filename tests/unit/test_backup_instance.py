@@ -2,6 +2,7 @@
 
 import pathlib
 import subprocess
+import threading
 
 import pytest
 
@@ -56,6 +57,7 @@ def test_a_number_that_belongs_to_somebody_else_is_left_alone(tmp_path):
         (tmp_path / "postmaster.pid").write_text(f"{other.pid}\n{tmp_path}\n")
         instance.end_stale(str(tmp_path))
         assert other.poll() is None
+        assert not (tmp_path / "postmaster.pid").exists(), "pgbackrest would refuse the directory"
     finally:
         other.kill()
         other.wait()
@@ -66,8 +68,11 @@ def test_what_a_killed_run_left_is_ended(tmp_path):
     other = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
     try:
         pathlib.Path(tmp_path, "postmaster.pid").write_text(f"{other.pid}\n{tmp_path}\n")
-        instance._end(other.pid, other.poll)
-        assert other.returncode == -2
+        # Whoever was killed is not there to hear of its child's end.
+        threading.Thread(target=other.wait, daemon=True).start()
+        instance.end_stale(str(tmp_path))
+        assert other.wait(5) == -2
+        assert not (tmp_path / "postmaster.pid").exists()
     finally:
         other.kill()
         other.wait()

@@ -1,6 +1,7 @@
 """roles/backup/files/aiko_backup/restore*.py: what replaces what, wherever it was interrupted. On hosts: molecule/backup_restore."""
 
 import contextlib
+import errno
 import grp
 import hashlib
 import json
@@ -82,13 +83,19 @@ def test_what_was_there_is_kept(settings, tmp_path):
 
 def test_undoing_and_undoing_that(settings, tmp_path):
     whole(settings, tmp_path)
-    restore.swap(settings)
+    restore.swap(settings, "x")
     restore.finish(settings)
-    restore.undo(settings)
-    assert read(tmp_path / "uploads") == {"old": "old", "both": "live"}
-    restore.undo(settings)
+    for _ in range(2):
+        # Called again because another host has failed: it stays undone.
+        restore.undo(settings, "x")
+        assert read(tmp_path / "uploads") == {"old": "old", "both": "live"}
+        assert [copy["of"] for copy in restore.State().copies] == ["x-undone"]
+    with pytest.raises(Failed, match="of x, not of x-undone"):
+        restore.undo(settings, "x-undone")
+    restore.finish(settings)
+    restore.undo(settings, "x-undone")
     assert read(tmp_path / "uploads") == NEW
-    assert len(restore.State().copies) == 1
+    assert [copy["of"] for copy in restore.State().copies] == ["x"]
 
 
 def test_a_copy_that_somebody_removed_cannot_come_back(settings, tmp_path):
@@ -173,6 +180,55 @@ def test_staging_goes_on_where_it_was_killed(settings, tmp_path):
     restore.stage(settings, plan())
     restore.swap(settings)
     assert read(tmp_path / "uploads") == NEW
+
+
+def test_completing_goes_on_where_it_was_killed(settings, tmp_path, monkeypatch):
+    """What was received stays whole until all is over."""
+    restore.check(settings, plan("complete"))
+    receive(settings, tmp_path, NEW)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(parts, "_own", lambda *_: (_ for _ in ()).throw(Killed))
+        restore.stage(settings, plan("complete"))
+    restore.stage(settings, plan("complete"))
+    restore.swap(settings)
+    assert read(tmp_path / "uploads") == {"old": "old", "both": "live", "deep/new": "new"}
+
+
+@pytest.mark.parametrize("mode", ["replace", "complete"])
+def test_uploads_on_another_file_system_are_copied(settings, tmp_path, monkeypatch, mode):
+    """And killed in the middle of that, copied again."""
+    def refuse(*_):
+        raise OSError(errno.EXDEV, "another file system")
+
+    restore.check(settings, plan(mode))
+    receive(settings, tmp_path, NEW)
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.os, "rename", refuse)
+        patched.setattr(parts.os, "link", refuse)
+        for _ in range(2):
+            parts.KINDS["uploads"](settings, settings["parts"]["uploads"], plan(mode)["parts"]["uploads"]).stage()
+    assert read(tmp_path / "uploads.restored") == (NEW if mode == "replace" else {"deep/new": "new"})
+    assert read(tmp_path / "home/received/uploads/files") == NEW
+
+
+def test_a_point_in_time_whose_backup_is_another_one_now_begins_anew(settings, tmp_path):
+    """The nearest backup to a time: until tomorrow's there was an older one."""
+    restore.check(settings, plan("complete"))
+    receive(settings, tmp_path, NEW)
+    restore.stage(settings, plan("complete"))
+    restore.check(settings, plan("complete", "20260122_143000"))
+    assert restore.State().running is None and not (tmp_path / "home/received/uploads").exists()
+
+
+def test_room_is_asked_for_wherever_something_comes(settings, tmp_path, monkeypatch):
+    """Received on one file system, restored on the other; what has come already takes no more room."""
+    part = parts.KINDS["uploads"](settings, settings["parts"]["uploads"], plan()["parts"]["uploads"])
+    received, path = str(tmp_path / "home/received"), str(tmp_path / "uploads")
+    assert part.needs() == [(path, 6)]
+    receive(settings, tmp_path, {"both": "kept"})
+    assert part.needs() == [(path, 2)]
+    monkeypatch.setattr(parts, "_device", lambda place: place == received)
+    assert part.needs() == [(received, 2), (path, 6)]
 
 
 def test_a_point_in_time_completes_uploads_and_removes_none(settings, tmp_path):

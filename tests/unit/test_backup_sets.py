@@ -11,6 +11,7 @@ Failed = library("command").Failed
 manifest = library("manifest")
 metrics = library("metrics")
 pgbackrest = library("pgbackrest")
+restic = library("restic")
 MB = 1024 * 1024
 
 
@@ -76,7 +77,6 @@ def test_ids_are_those_of_their_second_and_never_taken_twice():
     ("", "cannot be read"),
     (json.dumps({"format": 2}), "format 2. Expected: 1"),
     (json.dumps({"format": 1, "id": "20250101_000000"}), "has the manifest of 20250101_000000"),
-    (json.dumps({"format": 1, "id": "20260101_020000", "parts": {"postgresql": {}, "redis": {"snapshot": "99"}}}), "has lost its redis"),
 ])  # fmt: skip
 def test_a_manifest_that_is_not_right_is_refused(text, words):
     """It decides what is restored over what."""
@@ -85,11 +85,81 @@ def test_a_manifest_that_is_not_right_is_refused(text, words):
         manifest.load(repository, manifest.find(repository, "20260101_020000"))
 
 
-def test_a_manifest_with_a_part_that_had_no_files_is_right():
-    """A platform without uploads has backups too."""
-    text = json.dumps({"format": 1, "id": "20260101_020000", "parts": {"uploads": {"snapshot": None, "files": {}}}})
-    repository = Repository(TWO, {"2": text})
-    assert manifest.load(repository, manifest.find(repository, "20260101_020000"))["parts"]["uploads"]["files"] == {}
+def test_a_part_that_is_lost_is_refused_and_the_others_are_not():
+    """What is left of a backup may be all that is left; a part that had no files has no snapshot."""
+    one = manifest.find(Repository(TWO), "20260101_020000")
+    found = {"parts": {"postgresql": {}, "redis": {"snapshot": "99"}, "uploads": {"snapshot": "1"}, "grafana": {"snapshot": None}}}
+    with pytest.raises(Failed, match="has lost its redis: .*-e parts="):
+        manifest.refuse_lost(one, found, found["parts"])
+    manifest.refuse_lost(one, found, ["postgresql", "uploads", "grafana"])
+
+
+def test_a_set_that_was_being_marked_when_the_run_was_killed_is_one():
+    """restic makes another snapshot of the manifest before the former one goes; proof and parts are those of both."""
+    again = [*TWO, snapshot(8, "id:20260101_020000", "part:manifest", "database:20260101-020000F")]
+    one = manifest.sets(Repository(again))[0]
+    assert (one.snapshots["manifest"], one.former, one.proven, one.label) == ("8", ["2"], 1767600000, "20260101-020000F")
+
+
+class Marking(Repository):
+    """restic, on a disk that takes the mark or does not."""
+
+    takes = True
+
+    def snapshots(self, *tags):
+        return [one for one in self.found if set(tags) <= set(one.get("tags", []))]
+
+    def tag(self, identifier, tag):
+        if self.takes:
+            next(one for one in self.found if one["id"] == identifier)["tags"].append(tag)
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_proof_counts_when_it_is_written(takes):
+    """restic ends with 0 where it could not mark a snapshot."""
+    repository = Marking([snapshot(1, "id:20260101_020000", "part:manifest", "proven:5")])
+    repository.takes = takes
+    one = manifest.find(repository, "latest")
+    if takes:
+        manifest.prove(repository, one, 7)
+        assert manifest.find(repository, "latest").proven == 7
+    else:
+        with pytest.raises(Failed, match="did not take the note"):
+            manifest.prove(repository, one, 7)
+
+
+def test_a_snapshot_that_restic_leaves_out_is_missed(monkeypatch):
+    """Of a damaged one it warns only, and ends with 0: the set would pass for unfinished, and be removed."""
+    answers = {"list": "aaaaaaaaaa\nbbbbbbbbbb\n", "snapshots": json.dumps([{"id": "aaaaaaaaaa", "time": "1"}])}
+    repository = restic.Restic({"restic": {"repository": "/repository", "password_file": "/password"}})
+    monkeypatch.setattr(repository, "call", lambda *words: next(answers[word] for word in words if word in answers))
+    assert repository.unreadable() == ["bbbbbbbbbb"]
+    monkeypatch.setattr(repository, "settings", {"repository": "/repository"})
+    with pytest.raises(Failed, match="cannot be read: bbbbbbbb. .*A damaged repository"):
+        manifest.refuse_unreadable(repository)
+    answers["list"] = "aaaaaaaaaa\n"
+    manifest.refuse_unreadable(repository)
+
+
+def test_the_newest_good_manifest_is_what_a_backup_is_compared_with(capsys):
+    """A damaged one must not keep the next backup from being made."""
+    good = json.dumps({"format": 1, "id": "20260101_020000", "parts": {}})
+    repository = Repository(TWO, {"2": good, "4": "damaged"})
+    assert backup.newest_readable(repository, manifest.complete(repository))["id"] == "20260101_020000"
+    assert "WARNING: the manifest of backup 20260102_020000" in capsys.readouterr().err
+    assert backup.newest_readable(repository, []) is None
+
+
+@pytest.mark.parametrize("now", [{"system_id": "1", "timeline": 4}, {"system_id": "2", "timeline": 3}])
+def test_a_backup_during_a_restore_is_none(monkeypatch, now):
+    """Half of it would be of before."""
+    run = backup.Run.__new__(backup.Run)
+    run.settings = {"postgresql": {}}
+    monkeypatch.setattr(backup.Source, "call", lambda *_: now)
+    with pytest.raises(Failed, match="was restored while this backup was made"):
+        run.refuse_restored({"system_id": "1", "timeline": 3})
+    now |= {"system_id": "1", "timeline": 3}
+    run.refuse_restored({"system_id": "1", "timeline": 3})
 
 
 def made(database: int, uploads: int, count: int) -> dict:
@@ -103,6 +173,8 @@ def test_what_has_shrunk_to_less_than_half_is_suspicious():
     assert backup.shrinkage(made(8, 8, 5), made(1, 1, 1)) == [], "a small one may"
     assert backup.shrinkage(made(8, 8, 5), made(8, 0, 0)) == ["uploads went from 5 files to none"]
     assert backup.shrinkage(None, made(1, 0, 0)) == []
+    full, empty = ({"parts": {"redis": {"files": {"queue.rdb": {"size": size * MB}}}}} for size in (100, 1))
+    assert backup.shrinkage(full, empty) == [], "a queue is worked off"
 
 
 def test_metrics_keep_what_this_run_does_not_know(tmp_path):

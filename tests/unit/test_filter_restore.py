@@ -89,9 +89,20 @@ def test_what_was_proved_is_not_sent_again():
 
 
 def test_undoing_is_of_the_last_restore_alone():
-    def status(*copies):
-        return json.dumps({"copies": [{"id": identifier, "why": why, "parts": {}} for identifier, why in copies]})
+    def status(*copies, undoing=None):
+        running = {"undoing": dict(zip(("id", "of"), undoing, strict=True))} if undoing else None
+        return json.dumps({"running": running, "copies": [{"id": identifier, "of": of, "parts": {}} for identifier, of in copies]})
 
     found = restore.restore_undone({"a": status(("1", "x"), ("5", "y")), "b": status(("4", "y")), "c": status(("3", "x")), "d": status()})
     assert sorted(found) == ["a", "b"]
     assert restore.restore_undone({}) == {}
+    begun = {"a": status(("9", "y-undone"), undoing=("5", "y")), "b": status(("4", "y")), "c": status(("8", "y-undone"))}
+    assert sorted(restore.restore_undone(begun)) == ["a", "b"], "what was put back on c already stays"
+
+
+def test_a_restore_has_one_name_on_all_hosts():
+    def staged(identifier, of=None):
+        return json.dumps({"id": identifier, "of": of})
+
+    assert restore.restore_of({"a": staged("2"), "b": staged("1")}) == "1"
+    assert restore.restore_of({"a": staged("2", "2"), "b": staged("1")}) == "2", "b was killed before it began"

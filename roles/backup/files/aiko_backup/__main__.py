@@ -20,7 +20,7 @@ import time
 
 from . import backup, config, drill, lock, metrics, repository, restore_plan, restore_send
 from .command import Failed, say
-from .manifest import complete, find, load, size
+from .manifest import complete, find, load, prove, refuse_lost, refuse_unreadable, size
 from .pgbackrest import PgBackRest
 from .prune import prune
 from .restic import Restic
@@ -49,9 +49,13 @@ def trial(settings: dict) -> None:
     restic = Restic(settings)
     with lock.held():
         try:
+            restic.unlock()
+            refuse_unreadable(restic)
             chosen = find(restic, "latest")
-            durations = drill.drill(settings, load(restic, chosen))
-            restic.tag(chosen.snapshots["manifest"], f"proven:{int(began)}")
+            manifest = load(restic, chosen)
+            refuse_lost(chosen, manifest, manifest["parts"])
+            durations = drill.drill(settings, manifest)
+            prove(restic, chosen, int(began))
             values = {
                 "backup_last_verified_timestamp_seconds": int(began),
                 "backup_last_verify_duration_seconds": round(time.time() - began, 1),

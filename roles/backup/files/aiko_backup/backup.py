@@ -12,7 +12,7 @@ import time
 
 from . import files, metrics, repository
 from .command import Failed, run, say
-from .manifest import NAME, complete, load, new_identifier, size
+from .manifest import NAME, Set, complete, load, new_identifier, size
 from .pgbackrest import Backup, PgBackRest
 from .prune import DAY, prune
 from .restic import Restic
@@ -41,7 +41,7 @@ class Run:
         """Make a set; returns its manifest. Failed leaves the former sets as they are."""
         self.restic.unlock()
         former = complete(self.restic)
-        last = load(self.restic, former[-1]) if former else None
+        last = newest_readable(self.restic, former)
         chain = self.database.backups()
         identifier = new_identifier([one.identifier for one in former] + [one.identifier for one in chain])
         kind = self.kind(chain)
@@ -76,6 +76,7 @@ class Run:
             "parts": parts,
             "facts": {"releases": self.releases(), "inventory": self.settings.get("inventory", {})},
         }
+        self.refuse_restored(mark)
         self.finish(manifest)
         metrics.write(self.settings, {
             "backup_size_bytes": {f'part="{part}"': size(manifest, part) for part in parts},
@@ -115,6 +116,13 @@ class Run:
             raise Failed(f"the repository's backup is of cluster {made.system_id}, and {mark['system_id']} runs. Remedy: restore it, "
                          "or see docs/backups.md for a repository of another cluster")
 
+    def refuse_restored(self, mark: dict) -> None:
+        """A restore that came between would give a set half of which is of before it; every one ends in a timeline of its own."""
+        now = Source(self.settings, "postgresql").call("measure", "postgresql")
+        if (now["system_id"], now["timeline"]) != (mark["system_id"], mark["timeline"]):
+            raise Failed(f"the database was restored while this backup was made: it is on timeline {now['timeline']} and was on "
+                         f"{mark['timeline']}. Expected: one present. Remedy: make a backup now (playbooks/backup.yml)")
+
     def export(self, part: str, identifier: str, moment: float) -> dict:
         """A part that is dumped for the backup."""
         say(f"{part}")
@@ -125,6 +133,9 @@ class Run:
         files.verify(directory, made["files"])
         snapshot = self.restic.backup(directory, identifier, part)
         source.call("clean")
+        if source.remote:
+            # As at the source: a copy of other people's data, which the repository has encrypted.
+            shutil.rmtree(directory)
         return {"snapshot": snapshot["id"], "seconds_after_moment": round(taken, 3), **made}
 
     def uploads(self, identifier: str, moment: float) -> dict:
@@ -170,10 +181,21 @@ class Run:
             self.restic.backup(directory, manifest["id"], "manifest", f"database:{manifest['parts']['postgresql']['label']}")
 
 
+def newest_readable(restic: Restic, former: list[Set]) -> dict | None:
+    """The manifest of the newest set that has a good one: to compare with, so that a damaged one keeps no new one from being made."""
+    for one in reversed(former):
+        try:
+            return load(restic, one)
+        except Failed as failure:
+            say(f"WARNING: {failure}")
+    return None
+
+
 def shrinkage(last: dict | None, manifest: dict) -> list[str]:
     """Parts that have lost suspiciously much since the last backup, in words."""
     found = []
-    for part in manifest["parts"] if last else []:
+    # Queues are worked off and caches are emptied: Redis' size says nothing.
+    for part in [part for part in manifest["parts"] if part != "redis"] if last else []:
         before, now = size(last, part), size(manifest, part)
         if before > SMALL and now < before * SHRUNK:
             found.append(f"{part} went from {before} to {now} bytes")

@@ -19,12 +19,15 @@ RECEIVED = "/var/lib/aiko-restore/received"
 
 
 def measure(settings: dict, part: str) -> dict:
-    """Bytes that a part takes, asked before a backup: will it fit?"""
+    """Bytes that a part takes, asked before a backup: will it fit? Of the database also which one it is, and its timeline."""
     if part == "postgresql":
-        query = "SELECT sum(pg_database_size(oid)), (SELECT system_identifier FROM pg_control_system()) FROM pg_database"
+        query = (
+            "SELECT sum(pg_database_size(oid)), (SELECT system_identifier FROM pg_control_system()), "
+            "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) FROM pg_database"
+        )
         port = str(settings["postgresql"]["port"])
-        size, system = run(["psql", "-XAtq", "-p", port, "-d", "postgres", "-c", query], user="postgres").strip().split("|")
-        return {"bytes": int(size), "system_id": system}
+        size, system, timeline = run(["psql", "-XAtq", "-p", port, "-d", "postgres", "-c", query], user="postgres").strip().split("|")
+        return {"bytes": int(size), "system_id": system, "timeline": int(timeline, 16)}
     return {"bytes": sum(entry.stat(follow_symlinks=False).st_size for entry in _walk(settings["parts"][part]["path"]))}
 
 

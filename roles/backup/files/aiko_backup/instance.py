@@ -220,16 +220,15 @@ def explain(log: str) -> str:
 
 
 def end_stale(directory: str) -> None:
-    """End a server that a killed run left in this directory."""
-    try:
-        pid = int(pathlib.Path(directory, "postmaster.pid").read_text().split("\n", 1)[0])
+    """End a server that a killed run left in this directory, and remove its note, which pgbackrest takes for the server itself."""
+    note = pathlib.Path(directory, "postmaster.pid")
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        pid = int(note.read_text().split("\n", 1)[0])
         # The number may belong to somebody else by now; a postmaster works in its data directory.
-        if os.path.realpath(f"/proc/{pid}/cwd") != os.path.realpath(directory):
-            return
-    except (FileNotFoundError, ValueError):
-        return
-    say(f"ending the PostgreSQL that an earlier run left in {directory}")
-    _end(pid, lambda: None if os.path.exists(f"/proc/{pid}") else 0)
+        if os.path.realpath(f"/proc/{pid}/cwd") == os.path.realpath(directory):
+            say(f"ending the PostgreSQL that an earlier run left in {directory}")
+            _end(pid, lambda: None if os.path.exists(f"/proc/{pid}") else 0)
+    note.unlink(missing_ok=True)
 
 
 def _end(pid: int, poll) -> None:

@@ -6,6 +6,7 @@ import datetime
 import json
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .command import Failed
@@ -15,6 +16,7 @@ FORMAT = 1
 IDENTIFIER = re.compile(r"\d{8}_\d{6}")
 NAME = "manifest.json"
 PARTS = ("postgresql", "redis", "uploads", "grafana")
+PROVEN = "proven:"
 
 
 @dataclass
@@ -27,6 +29,8 @@ class Set:
     proven: int | None = None
     # The database's backup in it, as pgBackRest calls it.
     label: str = ""
+    # Snapshots whose part has a newer one: marking a set makes another snapshot of its manifest, and may be killed before the former goes.
+    former: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -59,11 +63,13 @@ def sets(restic: Restic) -> list[Set]:
         if not IDENTIFIER.fullmatch(tags.get("id", "")) or "part" not in tags:
             continue
         one = found.setdefault(tags["id"], Set(tags["id"]))
+        if tags["part"] in one.snapshots:
+            one.former.append(one.snapshots[tags["part"]])
         one.snapshots[tags["part"]] = snapshot["id"]
         if tags["part"] == "manifest":
             # A set may be proved again and again; the last time counts.
-            proofs = [tag.split(":", 1)[1] for tag in snapshot.get("tags") or [] if tag.startswith("proven:")]
-            one.proven = max(map(int, proofs), default=None)
+            proofs = [int(tag.split(":", 1)[1]) for tag in snapshot.get("tags") or [] if tag.startswith(PROVEN)]
+            one.proven = max([*proofs, one.proven or 0]) or None
             one.label = tags.get("database", "")
     return [found[identifier] for identifier in sorted(found)]
 
@@ -85,8 +91,27 @@ def find(restic: Restic, wanted: str) -> Set:
     return chosen[0]
 
 
+def refuse_unreadable(restic: Restic) -> None:
+    """Failed when a snapshot is damaged: which set it belongs to nobody can tell, so which is the newest nobody knows either."""
+    lost = restic.unreadable()
+    if lost:
+        names = ", ".join(name[:8] for name in lost)
+        raise Failed(f"{restic.settings['repository']} has snapshots that cannot be read: {names}. Expected: a repository that is whole. "
+                     "Remedy: see docs/backups.md, A damaged repository")
+
+
+def prove(restic: Restic, one: Set, moment: int) -> None:
+    """Note in the repository that a set was restored on trial; Failed when the note is not there afterwards."""
+    mark = f"{PROVEN}{moment}"
+    restic.tag(one.snapshots["manifest"], mark)
+    # restic ends with 0 where it changed nothing, too.
+    if not restic.snapshots(f"id:{one.identifier}", "part:manifest", mark):
+        raise Failed(f"backup {one.identifier} was restored and found right, but {restic.settings['repository']} did not take the note of "
+                     "it. Remedy: see whether its disk is full or read-only, and repeat the trial restore")
+
+
 def load(restic: Restic, one: Set) -> dict:
-    """Read a set's manifest; Failed when it is not what its tags say."""
+    """Read a set's manifest; Failed when it is not what its tags say. Whether its parts are there is asked by `refuse_lost`."""
     try:
         found = json.loads(restic.read(one.snapshots["manifest"], NAME))
     except json.JSONDecodeError as error:
@@ -96,13 +121,17 @@ def load(restic: Restic, one: Set) -> dict:
                      "Remedy: use the version of this project that made it")
     if found.get("id") != one.identifier:
         raise Failed(f"backup {one.identifier} has the manifest of {found.get('id')}. Remedy: choose another backup")
+    return found
+
+
+def refuse_lost(one: Set, manifest: dict, parts: Iterable[str]) -> None:
+    """Failed when some of these parts are not in the repository any more. The database's is not here but with pgBackRest."""
     # A part without a snapshot had no files.
-    kept = {None, *one.snapshots.values()}
-    missing = [part for part in found["parts"] if part != "postgresql" and found["parts"][part]["snapshot"] not in kept]
+    kept = {None, *one.snapshots.values(), *one.former}
+    missing = [part for part in parts if part != "postgresql" and manifest["parts"][part]["snapshot"] not in kept]
     if missing:
         raise Failed(f"backup {one.identifier} has lost its {', '.join(missing)}: the snapshots are not in the repository. "
                      "Remedy: choose another backup, or restore the other parts with -e parts=...")
-    return found
 
 
 def size(manifest: dict, part: str) -> int:

@@ -96,6 +96,11 @@ class Restic:
         found = json.loads(self.call(*self.options(), READING, "snapshots", "--json", *wanted) or "[]") or []
         return sorted(found, key=lambda snapshot: snapshot["time"])
 
+    def unreadable(self) -> list[str]:
+        """Ids of snapshots that are there and that `snapshots` leaves out: of a damaged one restic merely warns, and ends with 0."""
+        there = self.call(*self.options(), READING, "list", "snapshots").split()
+        return sorted(set(there) - {snapshot["id"] for snapshot in self.snapshots()})
+
     def backup(self, directory: str, identifier: str, part: str, *further: str) -> dict:
         """Take a snapshot of what is in a directory; returns it as `snapshots` does.
 

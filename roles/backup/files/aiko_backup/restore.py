@@ -2,14 +2,15 @@
 
     aiko-restore check          is there room, and is everything where it can be replaced? (reads the plan)
     aiko-restore stage          restore beside, and prove (reads the plan); what runs notices nothing
-    aiko-restore swap           stop the data stores, put what was proved into their place, start and check them
+    aiko-restore swap [OF]      stop the data stores, put what was proved into their place, start and check them
     aiko-restore finish         all is well: forget how it was done, keep the safety copies
     aiko-restore status         what is going on, and which safety copies there are
-    aiko-restore undo           put the newest safety copies back; what is there now becomes one itself
+    aiko-restore undo [OF]      put the newest safety copies back; what is there now becomes one itself; then finish
     aiko-restore forget [ID]    remove safety copies, all or one
 
 playbooks/restore.yml calls these in order on every host; each looks at the disk first, so that what was killed is called again.
 What is restored lies at PATH.restored, and what was there before at PATH.before-ID, where ID is the time of the restore.
+OF is what the restore is called on all of its hosts.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ RECEIVED = str(HOME / "received")
 STATE = HOME / "state.json"
 # Of what is received: the files, and what they must be, which comes last.
 FILES, DONE = "files", "manifest.json"
+# Ends the name of an undone restore; undoing that again takes it off.
+UNDONE = "-undone"
 MB = 1024 * 1024
 
 
 class State:
     """What is going on on this host, on disk.
 
-    `running`: the restore that has not been finished: its `id`, what was `asked` for, the `plan`, `proved` (part to what was found) and
-    whether `swapping` has begun. `copies`: the safety copies, the oldest first: `id`, `parts`, and `why` they were made.
+    `running`: the restore that has not been finished: its `id`, what was `asked` for, the `plan`, `proved` (part to what was found),
+    whether `swapping` has begun, and then `of`, what the restore is called on all hosts; while a restore is undone, `undoing` is the copy
+    that comes back. `copies`: the safety copies, the oldest first: `id`, `of`, `parts`, and `why` they were made.
     """
 
     def __init__(self, path: pathlib.Path | None = None):
@@ -62,6 +66,11 @@ def asked(plan: dict) -> dict:
     return {"id": None if plan["restore_to"] else plan["id"], "restore_to": plan["restore_to"], "parts": sorted(plan["parts"])}
 
 
+def made_of(plan: dict) -> dict:
+    """Which backup each part of a plan comes from: for a point in time, the nearest one may be another one tomorrow."""
+    return {name: part.get("label") or part["id"] for name, part in plan["parts"].items()}
+
+
 def told(request: dict) -> str:
     """The words with which a restore was asked for."""
     if request["id"] == "undo":
@@ -83,10 +92,11 @@ def check(settings: dict, plan: dict) -> dict:
     """Failed when a part cannot be restored here; nothing is changed."""
     state = State()
     refuse_other(state, plan)
-    if state.running and state.running["asked"] != asked(plan):
+    running = state.running
+    if running and (running["asked"] != asked(plan) or not running["swapping"] and made_of(running["plan"]) != made_of(plan)):
         # What it takes is room that this one may need.
-        say(f"giving up what was prepared for {told(state.running['asked'])}")
-        discard(settings, state.running["plan"])
+        say(f"giving up what was prepared for {told(running['asked'])}")
+        discard(settings, running["plan"])
         state.running = None
         state.write()
     needed: dict[int, list] = {}
@@ -117,7 +127,8 @@ def refuse_other(state: State, plan: dict) -> None:
     running = state.running
     if running and running["swapping"] and running["asked"] != asked(plan):
         raise Failed(f"an earlier restore has begun to replace data here and was not finished ({told(running['asked'])}). Expected: the "
-                     "same once more. Remedy: repeat it with these words, or put back what was there with -e restore_undo=yes")
+                     "same once more. Remedy: repeat it with these words, or put back what was there with -e restore_undo=yes; or keep "
+                     "what is there now: aiko-restore finish, on this host")
 
 
 def stage(settings: dict, plan: dict) -> dict:
@@ -134,10 +145,12 @@ def stage(settings: dict, plan: dict) -> dict:
             continue
         began = time.monotonic()
         found = part.stage()
+        # What a power cut could still take away is not proved.
+        os.sync()
         state.running["proved"][part.name] = {**found, "seconds": round(time.monotonic() - began, 1)}
         state.write()
         say(f"{part.name}: proved in {time.monotonic() - began:.1f} s")
-    return {"id": state.running["id"], "proved": state.running["proved"]}
+    return {"id": state.running["id"], "of": state.running.get("of"), "proved": state.running["proved"]}
 
 
 def discard(settings: dict, plan: dict) -> None:
@@ -146,8 +159,13 @@ def discard(settings: dict, plan: dict) -> None:
         part.discard()
 
 
-def swap(settings: dict) -> dict:
-    """Put what was proved in its place; returns seconds by part, and where the safety copies are."""
+def swap(settings: dict, of: str | None = None) -> dict:
+    """Put what was proved in its place; returns seconds by part, and where the safety copies are.
+
+    Args:
+        settings: this host's.
+        of: what the restore is called on all of its hosts, so that they are undone together; this host's id of it when not given.
+    """
     state = State()
     running = state.running
     if not running:
@@ -157,9 +175,11 @@ def swap(settings: dict) -> dict:
     if missing:
         raise Failed(f"{', '.join(missing)} were not proved. Remedy: playbooks/restore.yml, which does all steps in order")
     running["swapping"] = True
+    running.setdefault("of", of or running["id"])
     if parts and not any(copy["id"] == running["id"] for copy in state.copies):
         modes = {part.name: part.plan["mode"] for part in parts}
-        state.copies.append({"id": running["id"], "parts": modes, "why": f"before the restore {told(running['asked'])}"})
+        why = f"before the restore {told(running['asked'])}"
+        state.copies.append({"id": running["id"], "of": running["of"], "parts": modes, "why": why})
     state.write()
     return _replace(parts, running["id"])
 
@@ -189,31 +209,44 @@ def finish(settings: dict) -> dict:
     return {"copies": state.copies, "notes": notes}
 
 
-def undo(settings: dict) -> dict:
-    """Put the newest safety copies back. What they replace becomes a safety copy, so that undoing is undone the same way."""
+def undo(settings: dict, of: str | None = None) -> dict:
+    """Put the newest safety copies back. What they replace becomes a safety copy, so that undoing is undone the same way.
+
+    Until `finish` it may be called again, and does the same: what was put back is not taken away once more.
+
+    Args:
+        settings: this host's.
+        of: which restore is undone; the newest one when not given.
+    """
     state = State()
     if not (state.running and state.running.get("undoing")):
-        _begin_undoing(settings, state)
+        _begin_undoing(settings, state, of)
     running = state.running
     copy = running["undoing"]
+    _refuse_another(copy, of)
     parts = _parts_of(settings, copy)
     for part in parts:
         part.stop()
         part.take_back(copy["id"])
     if not any(entry["id"] == running["id"] for entry in state.copies):
         state.copies = [entry for entry in state.copies if entry["id"] != copy["id"]]
-        state.copies.append({"id": running["id"], "parts": copy["parts"], "why": f"before undoing: {copy['why']}"})
+        opposite = copy["of"].removesuffix(UNDONE) if copy["of"].endswith(UNDONE) else copy["of"] + UNDONE
+        state.copies.append({"id": running["id"], "of": opposite, "parts": copy["parts"], "why": f"before undoing: {copy['why']}"})
         state.write()
-    done = _replace(parts, running["id"])
-    state.running = None
-    state.write()
-    return done
+    return _replace(parts, running["id"])
 
 
-def _begin_undoing(settings: dict, state: State) -> None:
+def _refuse_another(copy: dict, of: str | None) -> None:
+    if of not in (None, copy["of"]):
+        raise Failed(f"the newest safety copy here is of {copy['of']}, not of {of}. Expected: the same one on all hosts of a restore. "
+                     "Remedy: see aiko-restore status. Nothing was changed")
+
+
+def _begin_undoing(settings: dict, state: State, of: str | None) -> None:
     if not state.copies:
         raise Failed("there is no safety copy here. Expected: one that a restore made (aiko-restore status). Nothing was changed")
     copy = state.copies[-1]
+    _refuse_another(copy, of)
     # A restore that was killed may not have come to moving them.
     unfinished = state.running is not None and state.running["id"] == copy["id"]
     gone = [part.before(copy["id"]) for part in _parts_of(settings, copy) if not unfinished and not part.undoable(copy["id"])]
@@ -257,26 +290,27 @@ def status(settings: dict) -> dict:
         parts = _parts_of(settings, copy)
         places = [part.before(copy["id"]) for part in parts]
         copies.append({**copy, "places": [place for place in places if os.path.lexists(place)]})
-    running = {key: state.running[key] for key in ("id", "asked", "swapping")} if state.running else None
+    running = {key: state.running.get(key) for key in ("id", "asked", "swapping", "undoing")} if state.running else None
     return {"running": running, "copies": copies}
 
 
 READING = {"check": check, "stage": stage}
-CHANGING = {"swap": swap, "finish": finish, "undo": undo, "status": status}
+CHANGING = {"finish": finish, "status": status}
+NAMED = {"swap": swap, "undo": undo, "forget": forget}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="aiko-restore", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=[*READING, *CHANGING, "forget"])
+    parser.add_argument("verb", choices=[*READING, *CHANGING, *NAMED])
     parser.add_argument("identifier", nargs="?", metavar="ID")
     arguments = parser.parse_args()
-    if arguments.identifier and arguments.verb != "forget":
-        parser.error("only forget takes an ID")
+    if arguments.identifier and arguments.verb not in NAMED:
+        parser.error(f"only {', '.join(NAMED)} take a name")
     try:
         settings = config.load()
         with lock.held(wait=False, path="/run/aiko-restore.lock"):
-            if arguments.verb == "forget":
-                answer = forget(settings, arguments.identifier)
+            if arguments.verb in NAMED:
+                answer = NAMED[arguments.verb](settings, arguments.identifier)
             elif arguments.verb in READING:
                 answer = READING[arguments.verb](settings, json.load(sys.stdin))
             else:

@@ -6,6 +6,7 @@ What is at PATH lives; what was restored waits at PATH.restored, in the same dir
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import json
 import os
@@ -75,11 +76,12 @@ class Part:
                              "Remedy: run site.yml first")
 
     def needs(self) -> list[tuple[str, int]]:
-        """Places, and the bytes that come there."""
-        return [(RECEIVED, self.plan["bytes"])] if not self._same_file_system() else [(self.path, self.plan["bytes"])]
+        """Places, and the bytes that come there beside what an earlier run has brought."""
+        return [(RECEIVED, self.to_come()), (self.path, self.plan["bytes"])]
 
-    def _same_file_system(self) -> bool:
-        return _device(RECEIVED) == _device(self.path)
+    def to_come(self) -> int:
+        """Bytes that have not been received yet."""
+        return max(0, self.plan["bytes"] - _bytes(f"{RECEIVED}/{self.name}/{FILES}"))
 
     def received(self) -> dict:
         """What the backup host has sent must be, by name; Failed unless it is of the plan's backup."""
@@ -141,6 +143,10 @@ class Part:
                 _remove(f"{place}.before-{identifier}{suffix}")
 
 
+def _bytes(directory: str) -> int:
+    return sum(path.lstat().st_size for path in pathlib.Path(directory).rglob("*") if path.is_file())
+
+
 def _device(path: str) -> int:
     return next(place for place in (pathlib.Path(path), *pathlib.Path(path).parents) if place.exists()).stat().st_dev
 
@@ -185,8 +191,7 @@ class PostgreSQL(Part):
                          "Nothing was changed")
 
     def needs(self) -> list[tuple[str, int]]:
-        there = sum(file.lstat().st_size for file in pathlib.Path(self.staged(self.path)).rglob("*") if file.is_file())
-        return [(self.path, max(0, self.plan["cluster_bytes"] - there) + REPLAY)]
+        return [(self.path, max(0, self.plan["cluster_bytes"] - _bytes(self.staged(self.path))) + REPLAY)]
 
     def stage(self) -> dict:
         staged = self.staged(self.path)
@@ -309,7 +314,7 @@ class Redis(Part):
 
     def needs(self) -> list[tuple[str, int]]:
         # Received; where they live, and meanwhile two copies to load on trial.
-        return [(RECEIVED, self.plan["bytes"]), (self.path, 3 * self.plan["bytes"])]
+        return [(RECEIVED, self.to_come()), (self.path, 3 * self.plan["bytes"])]
 
     def stage(self) -> dict:
         expected = self.received()
@@ -363,9 +368,11 @@ class Uploads(Part):
     def before(self, identifier: str) -> str:
         return str(HOME / f"added-{identifier}.json") if self.completes else super().before(identifier)
 
-    def check(self) -> None:
-        if not self.completes:
-            super().check()
+    def needs(self) -> list[tuple[str, int]]:
+        if _device(RECEIVED) != _device(os.path.dirname(self.path)):
+            return super().needs()
+        # What was received becomes what is restored.
+        return [(self.path, max(0, self.to_come() - _bytes(self.staged(self.path))))]
 
     def stage(self) -> dict:
         staged, came = self.staged(self.path), pathlib.Path(RECEIVED, self.name, FILES)
@@ -375,12 +382,12 @@ class Uploads(Part):
             _remove(staged)
             if self.completes:
                 for path in [path for path in expected if not os.path.lexists(os.path.join(self.path, path))]:
-                    _move(str(came / path), os.path.join(staged, path))
+                    _link(str(came / path), os.path.join(staged, path))
                 os.makedirs(staged, exist_ok=True)
             else:
-                _move(str(came), staged)
+                _take(str(came), staged)
         elif not self.completes:
-            # A killed run has moved them.
+            # A killed run has taken them.
             files.verify(staged, expected)
         _own(staged, self.entry["user"], self.entry["group"])
         # As the application makes them: several accounts of one group write here. Backups do not keep the bit that hands on the group.
@@ -432,14 +439,25 @@ def _inside(directory: str) -> list[str]:
     return sorted(str(path.relative_to(directory)) for path in pathlib.Path(directory).rglob("*") if path.is_file())
 
 
-def _move(origin: str, target: str) -> None:
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+def _take(origin: str, target: str) -> None:
+    """Move a directory in one step, or copy it to another file system: whenever this is killed, one of the two is whole."""
     try:
         os.rename(origin, target)
-    except OSError:
-        # Another file system: half of a copy is one that `stage` removes and makes again.
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
         run(["cp", "--archive", "--reflink=auto", origin, target])
-        _remove(origin)
+
+
+def _link(origin: str, target: str) -> None:
+    """Have a file in a second place too; what was received stays whole, so that it can be proved again."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    try:
+        os.link(origin, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy2(origin, target)
 
 
 def _make_like(directory: str, model: str) -> None:

@@ -7,7 +7,7 @@ import json
 import time
 
 from .command import Failed, run
-from .manifest import PARTS, Set, complete, find, load, size
+from .manifest import PARTS, Set, complete, find, load, refuse_lost, refuse_unreadable, size
 from .pgbackrest import USER, PgBackRest
 from .restic import Restic
 
@@ -26,9 +26,13 @@ def plan(settings: dict, wanted: dict) -> dict:
     restic = Restic(settings)
     target = parse_time(wanted["restore_to"]) if wanted.get("restore_to") else None
     if target is None:
+        if wanted["backup_id"] == "latest":
+            refuse_unreadable(restic)
         chosen = find(restic, wanted["backup_id"])
         manifest = load(restic, chosen)
-        parts = {part: described(manifest, part) for part in choose_parts(wanted["parts"], manifest["parts"], PARTS)}
+        names = choose_parts(wanted["parts"], manifest["parts"], PARTS)
+        refuse_lost(chosen, manifest, names)
+        parts = {part: described(manifest, part) for part in names}
         if "postgresql" in parts:
             parts["postgresql"] |= _to_restore_point(settings, manifest)
     else:
@@ -36,6 +40,8 @@ def plan(settings: dict, wanted: dict) -> dict:
         chosen = nearest(known, target)
         manifest = load(restic, chosen) if chosen else {"parts": {}}
         names = choose_parts(wanted["parts"], {"postgresql": {}} | manifest["parts"], PARTS_OF_A_TIME)
+        if chosen:
+            refuse_lost(chosen, manifest, names)
         parts = {part: described(manifest, part) for part in names if part != "postgresql"}
         if "uploads" in parts:
             # Rows of that time may name files that went since; a file that no row names does no harm.

@@ -9,7 +9,7 @@ import shutil
 import time
 
 from .command import Failed, say
-from .manifest import Set, find, load, size
+from .manifest import Set, find, load, refuse_lost, size
 from .restic import Restic
 from .restore import DONE, FILES, RECEIVED
 from .source import Source
@@ -31,6 +31,7 @@ def send(settings: dict, plan: dict) -> dict[str, float]:
 def _send(settings: dict, restic: Restic, part: str, chosen: Set) -> None:
     source = Source(settings, part)
     manifest = load(restic, chosen)
+    refuse_lost(chosen, manifest, [part])
     # Where it is when the host is this one; else a place to send it from.
     place = pathlib.Path(settings["directory"], "send", part) if source.remote else pathlib.Path(RECEIVED, part)
     done = place / DONE
