@@ -8,6 +8,10 @@ import pathlib
 import pytest
 from scenario import Play, Scenario
 
+# Debian's release that scenarios run on unless they are told another one.
+USUAL = "trixie"
+AGAIN = pytest.StashKey[int]()
+
 
 @pytest.fixture(scope="session")
 def scenario() -> Scenario:
@@ -58,11 +62,25 @@ def secrets(scenario) -> dict[str, str]:
     return scenario.secrets()
 
 
-def pytest_collection_modifyitems(session, items):
+def pytest_configure(config):
+    config.addinivalue_line("markers", "any_release: asks for what does not depend on Debian's release, so that the usual one is enough")
+
+
+def pytest_collection_modifyitems(config, items):
     """An empty glob proves nothing, so it must not pass for a success."""
     directory = os.environ.get("MOLECULE_SCENARIO_DIRECTORY")
     if directory and not any(item.path.is_relative_to(pathlib.Path(directory)) for item in items):
         raise pytest.UsageError(f"{directory} has no tests of its own")
+    if os.environ.get("AIKO_DIST", USUAL) != USUAL:
+        again = [item for item in items if item.get_closest_marker("any_release")]
+        items[:] = [item for item in items if item not in again]
+        config.hook.pytest_deselected(items=again)
+        config.stash[AGAIN] = len(again)
+
+
+def pytest_report_collectionfinish(config):
+    number = config.stash.get(AGAIN, 0)
+    return [f"{number} tests are the same on any release, and run on {USUAL}"] if number else []
 
 
 @pytest.hookimpl(wrapper=True)

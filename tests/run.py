@@ -84,6 +84,8 @@ class Runner:
             "AIKO_LEDGER_REPORT": str(ARTEFACTS / "ledger"),
             # The operator's own password and secrets are none of the tests' business.
             "AIKO_VAULT_PASSWORD_FILE": str(self.scratch / "vault-password"),
+            # Modules do not change while they are tested, so that they need to be packed only once.
+            "AIKO_MODULE_ARCHIVES": str(self.scratch / "modules"),
             "ANSIBLE_FORCE_COLOR": "0",
             "PY_COLORS": "0",
             "NO_COLOR": "1",

@@ -412,7 +412,9 @@ def test_a_new_host(scenario, elsewhere, app, store, first, before, backup, caps
     # It kept the backups once.
     for path in LEFT_BEHIND:
         fresh.check_output("mkdir -p $(dirname %s) && touch %s", path, path)
-    fresh.check_output("printf '[Timer]\nOnCalendar=daily\n' >/etc/systemd/system/aiko-backup.timer && systemctl start aiko-backup.timer")
+    units = "/etc/systemd/system/aiko-backup"
+    fresh.check_output(f"printf '[Service]\nType=oneshot\nExecStart=true\n' >{units}.service && "
+                       f"printf '[Timer]\nOnCalendar=daily\n' >{units}.timer && systemctl start aiko-backup.timer")
     began = time.monotonic()
     site = elsewhere.play(scenario.project / "site.yml", {}).succeeded()
     assert "another cluster" in site.text

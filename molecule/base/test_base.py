@@ -43,6 +43,7 @@ def test_kernel_settings_survive_a_reboot(host):
     assert "/sys/kernel/mm/transparent_hugepage/enabled - - - - madvise" in host.file("/etc/tmpfiles.d/aiko-hugepages.conf").content_string
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("RD6")
 def test_settings_the_kernel_refuses_are_a_warning(host, converge):
     """A host whose kernel belongs to somebody else must still be deployable, and its operator must know."""
@@ -51,6 +52,7 @@ def test_settings_the_kernel_refuses_are_a_warning(host, converge):
     assert host.file("/etc/sysctl.d/60-aiko.conf").contains("kernel.aiko_unknown")
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("RD6")
 def test_settings_the_kernel_takes_are_in_force(host, converge):
     """A setting that waits for a reboot is a setting that is forgotten."""

@@ -171,6 +171,7 @@ def test_disks_are_told(metrics):
     assert not [series for series in found if re.match(r"node_filesystem_.*fstype=\"(tmpfs|proc)\"", series)]
 
 
+@pytest.mark.any_release
 def test_what_is_not_asked_for_goes(host, converge):
     """A service that moved takes its exporter along; the one left behind would report it down for ever."""
     try:

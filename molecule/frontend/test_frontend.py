@@ -101,6 +101,7 @@ def test_secret_is_where_only_the_service_sees_it(host):
     assert "Read-only" in host.run(f"{build} touch {ROOT}/x").stderr
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("FE3")
 def test_build_input_is_another_release_and_environment_is_not(host, converge):
     """What is built in can only be changed by building; what is read at the start must never need it."""
@@ -143,6 +144,7 @@ def test_switch_loses_no_request(host, converge):
     converge({}).succeeded()
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("OP3", "FE1")
 def test_build_that_fails_shows_why_and_the_old_one_serves_on(host, copy, converge):
     """The compiler's own words are what the operator needs; the site is what everybody else needs."""
@@ -153,6 +155,7 @@ def test_build_that_fails_shows_why_and_the_old_one_serves_on(host, copy, conver
     assert process(host) == pid
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("FE3")
 @pytest.mark.parametrize(
     ("variables", "name"),
@@ -170,6 +173,7 @@ def test_missing_variable_is_named_before_the_build(host, copy, converge, variab
     assert status(host)["serving"] == before
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("FE1")
 def test_package_that_is_not_the_locked_one_is_refused(host, copy, converge):
     """Whoever can change what is downloaded must not get into the site."""
@@ -181,6 +185,7 @@ def test_package_that_is_not_the_locked_one_is_refused(host, copy, converge):
     assert status(host) == before
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("FE1", "OP6")
 def test_build_is_handed_over(host, converge, tmp_path):
     """Several hosts must run the very same files; and only one of them has to work for it."""
@@ -199,6 +204,7 @@ def test_build_is_handed_over(host, converge, tmp_path):
     converge({}).succeeded()
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("OP6")
 def test_preview_of_a_part_that_is_new_here(host, converge):
     """Who adds the frontend to a host that has releases of something else looks first, with --check."""
@@ -209,6 +215,7 @@ def test_preview_of_a_part_that_is_new_here(host, converge):
         host.check_output("mv /run/kept.json /etc/aiko/frontend.json")
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("OP6")
 def test_half_a_release_is_built_anew(host, converge):
     """A run that was killed leaves a directory; it must never serve, and never be in the way."""

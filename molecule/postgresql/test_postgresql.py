@@ -168,6 +168,7 @@ def test_health_tells_up_from_down_and_a_converge_heals(host, admin, converge, m
     assert host.run(probe).rc == 0
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("PG4")
 def test_setting_that_can_be_reloaded_does_not_restart(admin, converge):
     """A restart throws every client out; work_mem is not worth that."""
@@ -191,6 +192,7 @@ def test_setting_that_needs_a_restart_gets_one(admin, client, converge):
     assert converge(settings).succeeded().changed == 0
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("PG4")
 def test_sizes_from_the_host(host, admin, converge):
     """`auto` must follow the machine: a tenth of its memory here, a quarter of that for shared_buffers."""
@@ -215,6 +217,7 @@ def test_configuration_that_the_server_could_not_read_is_refused(host, admin, co
     assert started(admin) == since
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("PG8", "SY3")
 def test_new_password_replaces_the_old_and_is_never_shown(client, secrets, converge):
     """Rotation is only worth something if the old one stops working and the new one stays secret."""

@@ -155,6 +155,7 @@ def test_changed_setting_restarts_and_loses_nothing(host, ask, converge, secrets
     assert secrets["redis_password"] not in play.output, "the password is in the diff"
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("RD2")
 def test_single_layout_and_back(host, ask, converge):
     """The origin's layout stays reachable; the instance that is then not used must not go on serving old data."""

@@ -117,6 +117,7 @@ def test_unknown_directive_is_refused(host, converge):
     assert not host.file("/etc/systemd/system/probe-bad.service").exists
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("SY3")
 @pytest.mark.parametrize("variable", ["DB_PASSWORD", "SECRET_KEY", "API_TOKEN"])
 def test_secret_in_a_unit_is_refused(host, converge, variable):
