@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config, items):
     directory = os.environ.get("MOLECULE_SCENARIO_DIRECTORY")
     if directory and not any(item.path.is_relative_to(pathlib.Path(directory)) for item in items):
         raise pytest.UsageError(f"{directory} has no tests of its own")
-    if os.environ.get("AIKO_DIST", USUAL) != USUAL:
+    if directory and Scenario.from_environment(os.environ).releases() - {USUAL}:
         again = [item for item in items if item.get_closest_marker("any_release")]
         items[:] = [item for item in items if item not in again]
         config.hook.pytest_deselected(items=again)

@@ -94,6 +94,11 @@ class Scenario:
         (native,) = set(self.names) - set(container)
         return {"native": native, "container": container[0]}
 
+    def releases(self) -> set[str]:
+        """Debian's releases that the scenario's hosts run."""
+        own = yaml.safe_load(pathlib.Path(self.environment["MOLECULE_FILE"]).read_text())
+        return {platform.get("dist", "trixie") for platform in own["platforms"]}
+
     def connect(self, name: str):
         """A testinfra host, as root; one SSH connection serves all its commands."""
         return testinfra.get_host(

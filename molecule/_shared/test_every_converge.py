@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.any_release
 @pytest.mark.ledger("OP6")
 def test_check_mode_of_a_converged_host_announces_nothing(converge):
     """Operators trust --check before they touch production; a change that would never happen teaches them not to."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.browser.test_lesson import LESSON
 
+pytestmark = pytest.mark.any_release
 testinfra_hosts = ["ansible://proxy"]
 
 

@@ -40,6 +40,9 @@ class Run:
     def make(self) -> dict:
         """Make a set; returns its manifest. Failed leaves the former sets as they are."""
         self.restic.unlock()
+        if self.restic.unreadable():
+            say("WARNING: the repository is damaged (see the end); the backup is made all the same, and reads every file")
+            self.restic.compares = False
         former = complete(self.restic)
         last = newest_readable(self.restic, former)
         chain = self.database.backups()

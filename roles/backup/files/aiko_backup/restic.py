@@ -28,6 +28,8 @@ class Restic:
 
     def __init__(self, settings: dict):
         self.settings = settings["restic"]
+        # Whether to look for a former snapshot to compare files with, which fails where any snapshot is damaged.
+        self.compares = True
 
     def call(self, *arguments: str, cwd: str | None = None, writes: bool = False) -> str:
         command = ["restic", "--quiet", *arguments]
@@ -105,10 +107,11 @@ class Restic:
         """Take a snapshot of what is in a directory; returns it as `snapshots` does.
 
         Files that have not changed since the last one of the same directory are not read again (restic.readthedocs.io, "File change
-        detection").
+        detection"), unless it shall not compare.
         """
         tags = (f"id:{identifier}", f"part:{part}")
-        self.call(*self.options(), "backup", ".", "--host", "aiko", "--tag", ",".join((*tags, *further)), cwd=directory, writes=True)
+        words = ["backup", ".", "--host", "aiko", "--tag", ",".join((*tags, *further)), *([] if self.compares else ["--force"])]
+        self.call(*self.options(), *words, cwd=directory, writes=True)
         return self.snapshots(*tags)[-1]
 
     def restore(self, snapshot: str, target: str) -> None:
