@@ -142,7 +142,8 @@ def restore_undone(statuses: dict) -> dict:
     Args:
         statuses: host to what ``aiko-restore status`` printed.
     """
-    found = {host: json.loads(text) for host, text in statuses.items()}
+    # A host that has nothing to restore has no aiko-restore; Ansible says in words that it was not asked.
+    found = {host: json.loads(text) for host, text in statuses.items() if text.startswith("{")}
     begun = {host: status["running"]["undoing"] for host, status in found.items() if (status["running"] or {}).get("undoing")}
     newest = {host: status["copies"][-1] for host, status in found.items() if status["copies"] and host not in begun}
     if not (begun or newest):

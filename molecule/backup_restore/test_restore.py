@@ -43,7 +43,8 @@ with tempfile.TemporaryDirectory() as directory:
     print(restic.backup(directory, "{identifier}", "manifest")["id"])
 """
 # What only the host that keeps the backups may have.
-LEFT_BEHIND = ("/usr/local/sbin/aiko-backup", "/etc/aiko/credentials-backup/password", "/etc/pgbackrest/drill.conf")
+LEFT_BEHIND = ("/usr/local/sbin/aiko-backup", "/etc/aiko/credentials-backup/password", "/etc/pgbackrest/drill.conf",
+               "/etc/aiko/backup/files_key")
 DAMAGE = {
     "a flipped bit": "middle = len(data) // 2; data[middle] ^= 1",
     "a truncated file": "del data[-len(data) // 3:]",
@@ -427,6 +428,10 @@ def test_a_new_host(scenario, elsewhere, app, store, first, before, backup, caps
     assert made in store.check_output("aiko-backup list")
     # What site.yml sets, such as passwords, is set already.
     assert elsewhere.play(scenario.project / "site.yml", {}).succeeded().changed == 0
+    # The database's host is another one now, and the lost one may be in somebody's hands.
+    admitted = store.file("/var/lib/postgresql/.ssh/authorized_keys").content_string.splitlines()
+    assert [line.rpartition("ssh-ed25519")[2].split()[0] for line in admitted] == [
+        fresh.file("/etc/aiko/backup/postgres/key.pub").content_string.split()[1]]
     for path in (*LEFT_BEHIND, "/etc/systemd/system/aiko-backup.timer"):
         assert not fresh.file(path).exists, path
     assert fresh.run("systemctl is-active aiko-backup.timer").stdout.strip() == "inactive"

@@ -141,6 +141,34 @@ def _swap_killed(settings, monkeypatch, survives):
         restore.swap(settings)
 
 
+@pytest.mark.parametrize("survives", range(2))
+def test_what_is_half_replaced_cannot_be_called_finished(settings, tmp_path, monkeypatch, survives):
+    """What waits beside may be all that is left: of the restored data, and while it is undone, of what was there before."""
+    whole(settings, tmp_path)
+    _swap_killed(settings, monkeypatch, survives)
+    with pytest.raises(Failed, match="uploads has not been replaced yet"):
+        restore.finish(settings)
+    restore.swap(settings)
+    restore.finish(settings)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(parts.Uploads, "replace", lambda *_: (_ for _ in ()).throw(Killed))
+        restore.undo(settings)
+    with pytest.raises(Failed, match="uploads has not been replaced yet"):
+        restore.finish(settings)
+    restore.undo(settings)
+    restore.finish(settings)
+    assert read(tmp_path / "uploads") == {"old": "old", "both": "live"}
+
+
+def test_a_note_that_cannot_be_made_is_no_failure(settings, tmp_path, monkeypatch):
+    """What comes after the swap must not look like a restore that did not succeed."""
+    whole(settings, tmp_path)
+    restore.swap(settings)
+    monkeypatch.setattr(parts.Uploads, "notes", lambda _: (_ for _ in ()).throw(Failed("the connection was lost")))
+    assert restore.tidy(settings) == {"notes": ["WARNING: uploads: the connection was lost"]}
+    assert restore.State().running, "the same words still mean this restore"
+
+
 def test_another_restore_waits_for_the_one_that_was_killed(settings, tmp_path, monkeypatch):
     whole(settings, tmp_path)
     _swap_killed(settings, monkeypatch, 1)
@@ -227,6 +255,11 @@ def test_room_is_asked_for_wherever_something_comes(settings, tmp_path, monkeypa
     assert part.needs() == [(path, 6)]
     receive(settings, tmp_path, {"both": "kept"})
     assert part.needs() == [(path, 2)]
+    os.rename(tmp_path / "home/received/uploads/files", f"{path}.restored")
+    assert part.needs() == [(path, 6)], "another host sends it again"
+    settings["restic"] = {"repository": "/repository"}
+    assert part.needs() == [(path, 2)]
+    os.rename(f"{path}.restored", tmp_path / "home/received/uploads/files")
     monkeypatch.setattr(parts, "_device", lambda place: place == received)
     assert part.needs() == [(received, 2), (path, 6)]
 

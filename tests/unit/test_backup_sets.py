@@ -132,13 +132,19 @@ def test_a_snapshot_that_restic_leaves_out_is_missed(monkeypatch):
     """Of a damaged one it warns only, and ends with 0: the set would pass for unfinished, and be removed."""
     answers = {"list": "aaaaaaaaaa\nbbbbbbbbbb\n", "snapshots": json.dumps([{"id": "aaaaaaaaaa", "time": "1"}])}
     repository = restic.Restic({"restic": {"repository": "/repository", "password_file": "/password"}})
-    monkeypatch.setattr(repository, "call", lambda *words: next(answers[word] for word in words if word in answers))
+
+    def call(*words):
+        assert "list" in words or "--no-cache" in words, "what is in the cache may not be in the repository any more"
+        return next(answers[word] for word in ("list", "snapshots") if word in words)
+
+    monkeypatch.setattr(repository, "call", call)
     assert repository.unreadable() == ["bbbbbbbbbb"]
     monkeypatch.setattr(repository, "settings", {"repository": "/repository"})
     with pytest.raises(Failed, match="cannot be read: bbbbbbbb. .*A damaged repository"):
         manifest.refuse_unreadable(repository)
-    answers["list"] = "aaaaaaaaaa\n"
-    manifest.refuse_unreadable(repository)
+    lists = iter(["aaaaaaaaaa\nbbbbbbbbbb\n", "aaaaaaaaaa\n"])
+    monkeypatch.setattr(repository, "call", lambda *words: next(lists) if "list" in words else answers["snapshots"])
+    assert repository.unreadable() == [], "one that was removed meanwhile is not damaged"
 
 
 def test_the_newest_good_manifest_is_what_a_backup_is_compared_with(capsys):

@@ -98,6 +98,8 @@ def test_undoing_is_of_the_last_restore_alone():
     assert restore.restore_undone({}) == {}
     begun = {"a": status(("9", "y-undone"), undoing=("5", "y")), "b": status(("4", "y")), "c": status(("8", "y-undone"))}
     assert sorted(restore.restore_undone(begun)) == ["a", "b"], "what was put back on c already stays"
+    skipped = "skipped, since /usr/local/sbin/aiko-restore does not exist"
+    assert sorted(restore.restore_undone({"a": status(("1", "x")), "worker": skipped})) == ["a"]
 
 
 def test_a_restore_has_one_name_on_all_hosts():

@@ -49,6 +49,7 @@ class Run:
         identifier = new_identifier([one.identifier for one in former] + [one.identifier for one in chain])
         kind = self.kind(chain)
         self.refuse_without_room(kind, last)
+        before = Source(self.settings, "postgresql").call("measure", "postgresql")
         say(f"backup {identifier}: {kind} backup of the database")
         made = self.database.backup(kind, identifier)
         if "uploads" in self.settings["parts"]:
@@ -79,7 +80,7 @@ class Run:
             "parts": parts,
             "facts": {"releases": self.releases(), "inventory": self.settings.get("inventory", {})},
         }
-        self.refuse_restored(mark)
+        self.refuse_restored(before)
         self.finish(manifest)
         metrics.write(self.settings, {
             "backup_size_bytes": {f'part="{part}"': size(manifest, part) for part in parts},
@@ -119,12 +120,12 @@ class Run:
             raise Failed(f"the repository's backup is of cluster {made.system_id}, and {mark['system_id']} runs. Remedy: restore it, "
                          "or see docs/backups.md for a repository of another cluster")
 
-    def refuse_restored(self, mark: dict) -> None:
-        """A restore that came between would give a set half of which is of before it; every one ends in a timeline of its own."""
+    def refuse_restored(self, before: dict) -> None:
+        """A restore of the database that came between gives a set of two presents; each restore ends in a timeline of its own."""
         now = Source(self.settings, "postgresql").call("measure", "postgresql")
-        if (now["system_id"], now["timeline"]) != (mark["system_id"], mark["timeline"]):
+        if (now["system_id"], now["timeline"]) != (before["system_id"], before["timeline"]):
             raise Failed(f"the database was restored while this backup was made: it is on timeline {now['timeline']} and was on "
-                         f"{mark['timeline']}. Expected: one present. Remedy: make a backup now (playbooks/backup.yml)")
+                         f"{before['timeline']}. Expected: one present. Remedy: make a backup now (playbooks/backup.yml)")
 
     def export(self, part: str, identifier: str, moment: float) -> dict:
         """A part that is dumped for the backup."""
@@ -133,12 +134,14 @@ class Run:
         made = source.call("export", part)
         taken = time.time() - moment
         directory = source.fetch()
-        files.verify(directory, made["files"])
-        snapshot = self.restic.backup(directory, identifier, part)
-        source.call("clean")
-        if source.remote:
-            # As at the source: a copy of other people's data, which the repository has encrypted.
-            shutil.rmtree(directory)
+        try:
+            files.verify(directory, made["files"])
+            snapshot = self.restic.backup(directory, identifier, part)
+        finally:
+            # Copies of other people's data, which only the repository has encrypted.
+            source.call("clean")
+            if source.remote:
+                shutil.rmtree(directory)
         return {"snapshot": snapshot["id"], "seconds_after_moment": round(taken, 3), **made}
 
     def uploads(self, identifier: str, moment: float) -> dict:

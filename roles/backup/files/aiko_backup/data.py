@@ -19,11 +19,12 @@ RECEIVED = "/var/lib/aiko-restore/received"
 
 
 def measure(settings: dict, part: str) -> dict:
-    """Bytes that a part takes, asked before a backup: will it fit? Of the database also which one it is, and its timeline."""
+    """Bytes that a part takes: will a backup fit? Of the database also which one it is, and its timeline (0 in recovery)."""
     if part == "postgresql":
         query = (
             "SELECT sum(pg_database_size(oid)), (SELECT system_identifier FROM pg_control_system()), "
-            "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) FROM pg_database"
+            "CASE WHEN pg_is_in_recovery() THEN '0' ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END "
+            "FROM pg_database"
         )
         port = str(settings["postgresql"]["port"])
         size, system, timeline = run(["psql", "-XAtq", "-p", port, "-d", "postgres", "-c", query], user="postgres").strip().split("|")

@@ -100,8 +100,16 @@ class Restic:
 
     def unreadable(self) -> list[str]:
         """Ids of snapshots that are there and that `snapshots` leaves out: of a damaged one restic merely warns, and ends with 0."""
-        there = self.call(*self.options(), READING, "list", "snapshots").split()
-        return sorted(set(there) - {snapshot["id"] for snapshot in self.snapshots()})
+        # What it has in its cache it would not read.
+        there = self.listed()
+        read = json.loads(self.call(*self.options(), READING, "--no-cache", "snapshots", "--json") or "[]")
+        lost = there - {snapshot["id"] for snapshot in read}
+        # Those that went meanwhile are none.
+        return sorted(lost & self.listed() if lost else lost)
+
+    def listed(self) -> set[str]:
+        """Ids of all snapshots, whatever is in them."""
+        return set(self.call(*self.options(), READING, "list", "snapshots").split())
 
     def backup(self, directory: str, identifier: str, part: str, *further: str) -> dict:
         """Take a snapshot of what is in a directory; returns it as `snapshots` does.

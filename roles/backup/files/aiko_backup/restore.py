@@ -3,6 +3,7 @@
     aiko-restore check          is there room, and is everything where it can be replaced? (reads the plan)
     aiko-restore stage          restore beside, and prove (reads the plan); what runs notices nothing
     aiko-restore swap [OF]      stop the data stores, put what was proved into their place, start and check them
+    aiko-restore tidy           remove what was received, and say what is to be known
     aiko-restore finish         all is well: forget how it was done, keep the safety copies
     aiko-restore status         what is going on, and which safety copies there are
     aiko-restore undo [OF]      put the newest safety copies back; what is there now becomes one itself; then finish
@@ -127,8 +128,8 @@ def refuse_other(state: State, plan: dict) -> None:
     running = state.running
     if running and running["swapping"] and running["asked"] != asked(plan):
         raise Failed(f"an earlier restore has begun to replace data here and was not finished ({told(running['asked'])}). Expected: the "
-                     "same once more. Remedy: repeat it with these words, or put back what was there with -e restore_undo=yes; or keep "
-                     "what is there now: aiko-restore finish, on this host")
+                     "same once more. Remedy: repeat it with these words, or put back what was there with -e restore_undo=yes; or, where "
+                     "all was replaced and shall stay, aiko-restore finish on this host")
 
 
 def stage(settings: dict, plan: dict) -> dict:
@@ -196,17 +197,38 @@ def _replace(parts: list, identifier: str) -> dict:
     return {"id": identifier, "seconds": seconds, "copies": {part.name: part.before(identifier) for part in parts}}
 
 
+def tidy(settings: dict) -> dict:
+    """What takes a while before `finish`: until that one has ended everywhere, the same words mean the same restore."""
+    shutil.rmtree(RECEIVED, ignore_errors=True)
+    state, notes = State(), []
+    for part in _parts_of(settings, state.copies[-1]) if state.copies else []:
+        try:
+            notes += part.notes()
+        except Failed as failure:
+            notes.append(f"WARNING: {part.name}: {failure}")
+    return {"notes": notes}
+
+
 def finish(settings: dict) -> dict:
-    """The platform is well: what is left of the restoring is not needed any more."""
+    """The platform is well: what is left of the restoring is not needed any more. Failed where something is half replaced."""
     state = State()
-    if state.running:
-        discard(settings, state.running["plan"])
+    running = state.running
+    if running:
+        if running["swapping"]:
+            _refuse_half(_parts_of(settings, running["undoing"]) if running.get("undoing") else here(settings, running["plan"]))
+        shutil.rmtree(RECEIVED, ignore_errors=True)
+        discard(settings, running["plan"])
         state.running = None
         state.write()
-    shutil.rmtree(RECEIVED, ignore_errors=True)
-    last = state.copies[-1] if state.copies else {"parts": {}}
-    notes = [note for part in _parts_of(settings, last) for note in part.notes()]
-    return {"copies": state.copies, "notes": notes}
+    return {"copies": state.copies}
+
+
+def _refuse_half(parts: list) -> None:
+    """What waits to be put into its place may be all that is left of it."""
+    half = [place for part in parts for place in part.places() if os.path.lexists(part.staged(place)) or not os.path.lexists(place)]
+    if half:
+        raise Failed(f"{', '.join(half)} has not been replaced yet, or only by half. Expected: a restore whose parts are all in place. "
+                     "Remedy: repeat the restore, or put back what was there with -e restore_undo=yes. Nothing was changed")
 
 
 def undo(settings: dict, of: str | None = None) -> dict:
@@ -295,7 +317,7 @@ def status(settings: dict) -> dict:
 
 
 READING = {"check": check, "stage": stage}
-CHANGING = {"finish": finish, "status": status}
+CHANGING = {"tidy": tidy, "finish": finish, "status": status}
 NAMED = {"swap": swap, "undo": undo, "forget": forget}
 
 

@@ -77,7 +77,7 @@ class Part:
 
     def needs(self) -> list[tuple[str, int]]:
         """Places, and the bytes that come there beside what an earlier run has brought."""
-        return [(RECEIVED, self.to_come()), (self.path, self.plan["bytes"])]
+        return [(RECEIVED, self.to_come()), (self.path, max(0, self.plan["bytes"] - _bytes(self.staged(self.path))))]
 
     def to_come(self) -> int:
         """Bytes that have not been received yet."""
@@ -143,8 +143,9 @@ class Part:
                 _remove(f"{place}.before-{identifier}{suffix}")
 
 
-def _bytes(directory: str) -> int:
-    return sum(path.lstat().st_size for path in pathlib.Path(directory).rglob("*") if path.is_file())
+def _bytes(place: str) -> int:
+    found = pathlib.Path(place)
+    return sum(path.lstat().st_size for path in (found, *found.rglob("*")) if path.is_file())
 
 
 def _device(path: str) -> int:
@@ -314,7 +315,8 @@ class Redis(Part):
 
     def needs(self) -> list[tuple[str, int]]:
         # Received; where they live, and meanwhile two copies to load on trial.
-        return [(RECEIVED, self.to_come()), (self.path, 3 * self.plan["bytes"])]
+        there = sum(_bytes(self.staged(place)) for place in self.places())
+        return [(RECEIVED, self.to_come()), (self.path, max(0, 3 * self.plan["bytes"] - there))]
 
     def stage(self) -> dict:
         expected = self.received()
@@ -371,8 +373,9 @@ class Uploads(Part):
     def needs(self) -> list[tuple[str, int]]:
         if _device(RECEIVED) != _device(os.path.dirname(self.path)):
             return super().needs()
-        # What was received becomes what is restored.
-        return [(self.path, max(0, self.to_come() - _bytes(self.staged(self.path))))]
+        # What was received becomes what is restored; only where the backup host is another one is it sent again after that.
+        taken = _bytes(self.staged(self.path)) if self.settings.get("restic") else 0
+        return [(self.path, max(0, self.to_come() - taken))]
 
     def stage(self) -> dict:
         staged, came = self.staged(self.path), pathlib.Path(RECEIVED, self.name, FILES)
