@@ -133,15 +133,13 @@ class Run:
         source = Source(self.settings, part)
         made = source.call("export", part)
         taken = time.time() - moment
-        directory = source.fetch()
         try:
+            directory = source.fetch()
             files.verify(directory, made["files"])
             snapshot = self.restic.backup(directory, identifier, part)
         finally:
             # Copies of other people's data, which only the repository has encrypted.
-            source.call("clean")
-            if source.remote:
-                shutil.rmtree(directory)
+            source.forget()
         return {"snapshot": snapshot["id"], "seconds_after_moment": round(taken, 3), **made}
 
     def uploads(self, identifier: str, moment: float) -> dict:

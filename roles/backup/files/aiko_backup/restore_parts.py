@@ -457,9 +457,7 @@ def _link(origin: str, target: str) -> None:
     os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
         os.link(origin, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
+    except OSError:
         shutil.copy2(origin, target)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import pathlib
 import shlex
+import shutil
 
-from .command import Failed, run
+from .command import Failed, run, say
 
 PROGRAM = "/usr/local/lib/aiko/backup-source"
 SSH = ["ssh", "-F", "/etc/aiko/backup/ssh_config", "-o", "BatchMode=yes"]
@@ -39,18 +40,31 @@ class Source:
         theirs = self.entry.get("path") if self.part == "uploads" else f"{EXPORTS}/{self.part}"
         if not self.remote:
             return theirs
-        mirror = pathlib.Path(self.settings["directory"], "mirror", self.part)
-        mirror.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.mirror.mkdir(parents=True, exist_ok=True, mode=0o700)
         # What went at the source goes here as well: it is in the former snapshots.
         # A bit that hands on a group means nothing here, and the unit may not set it.
         try:
             run(["rsync", "--archive", "--chmod=ug-s", "--numeric-ids", "--delete", "--partial-dir=.rsync-partial",
-                 f"--rsync-path=send {self.part}", f"--rsh={shlex.join(SSH)}", f"aiko-backup@{self.entry['host']}:./", f"{mirror}/"])
+                 f"--rsync-path=send {self.part}", f"--rsh={shlex.join(SSH)}", f"aiko-backup@{self.entry['host']}:./", f"{self.mirror}/"])
         except Failed as failure:
             # What vanishes meanwhile was deleted, or is a temporary file that has got its name: all that rows name were there before.
             if f"ended with {VANISHED}:" not in str(failure):
                 raise
-        return str(mirror)
+        return str(self.mirror)
+
+    def forget(self) -> None:
+        """Remove what was exported, and its copy on this host; what cannot be removed there goes with the next export."""
+        if self.remote:
+            shutil.rmtree(self.mirror, ignore_errors=True)
+        try:
+            self.call("clean")
+        except Failed as failure:
+            say(f"WARNING: {failure}")
+
+    @property
+    def mirror(self) -> pathlib.Path:
+        """Where another host's files are on this one."""
+        return pathlib.Path(self.settings["directory"], "mirror", self.part)
 
     def send(self, directory: str) -> str:
         """Bring a directory to the host's restores; returns where it is there."""
