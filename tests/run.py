@@ -55,14 +55,14 @@ def suites() -> list[Suite]:
     for name in found:
         releases.setdefault(name.partition(":")[0], []).append(name)
     long = ("site", "backup_restore", "two_hosts", "celery", "backend", "postgresql")
-    order = sorted(releases, key=lambda name: (not name.startswith(long), name))
-    scenarios = [Suite(f"molecule-{name}", [*MOLECULE, *releases[name]]) for name in order]
+    scenarios = {name: Suite(f"molecule-{name}", [*MOLECULE, *releases[name]]) for name in sorted(releases)}
     return [
         Suite("lint", ["tests/lint"]),
         Suite("policy", [*PYTEST, "tests/policy"]),
         Suite("unit", [*PYTEST, "tests/unit"]),
-        *scenarios,
+        *(suite for name, suite in scenarios.items() if name.startswith(long)),
         Suite("app", ["tests/app"]),
+        *(suite for name, suite in scenarios.items() if not name.startswith(long)),
         Suite("frontend", ["tests/frontend"]),
         # Boots and kills many hosts; beside others, its own lab keeps them apart.
         Suite("lab", [*PYTEST, "tests/lab/test_lab_hosts.py"]),
