@@ -6,10 +6,8 @@ import os
 import pathlib
 
 import pytest
-from scenario import Play, Scenario
+from scenario import USUAL, Play, Scenario
 
-# Debian's release that scenarios run on unless they are told another one.
-USUAL = "trixie"
 AGAIN = pytest.StashKey[int]()
 
 

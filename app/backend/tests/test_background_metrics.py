@@ -140,13 +140,18 @@ def test_redis_away(stage: SimpleNamespace, how: str) -> None:
     pid = stage.broker.process.pid
     os.kill(pid, signal.SIGSTOP) if how == "hanging" else stage.broker.stop()
     try:
-        # Each of the two processes that answer keeps what it knows for five seconds, and one of them may answer
-        # many times in a row: only when that time is over is it certain that neither still knows anything.
-        time.sleep(6)
-        for _ in range(8):
-            found = page(stage)
-            assert "http_request_total{" in found
-            assert "celery_queue_" not in found and "celery_beat_" not in found
+        # Each of the two processes that answer keeps what it knows for some seconds, and one of them may answer many
+        # times in a row: what is looked at below is one of the pages that were waited for, not a later one.
+        found = servers.wait_for(
+            lambda: (
+                (pages := [page(stage) for _ in range(8)])
+                and not any(gone in text for text in pages for gone in ("celery_queue_", "celery_beat_"))
+                and pages[-1]
+            ),
+            15,
+            "the samples being gone",
+        )
+        assert "http_request_total{" in found
         assert value(found, "aiko_metrics_errors_total", source="queues") > errors
         started = time.monotonic()
         for _ in range(10):

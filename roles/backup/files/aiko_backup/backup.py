@@ -48,8 +48,8 @@ class Run:
         chain = self.database.backups()
         identifier = new_identifier([one.identifier for one in former] + [one.identifier for one in chain])
         kind = self.kind(chain)
-        self.refuse_without_room(kind, last)
         before = Source(self.settings, "postgresql").call("measure", "postgresql")
+        self.refuse_without_room(kind, last, before["bytes"])
         say(f"backup {identifier}: {kind} backup of the database")
         made = self.database.backup(kind, identifier)
         if "uploads" in self.settings["parts"]:
@@ -97,11 +97,11 @@ class Run:
         fulls = [backup for backup in chain if backup.kind == "full" and not backup.error]
         return "incr" if fulls and time.time() - fulls[-1].stop < self.settings["keep"]["full_days"] * DAY else "full"
 
-    def refuse_without_room(self, kind: str, last: dict | None) -> None:
+    def refuse_without_room(self, kind: str, last: dict | None, database: int) -> None:
         """A repository that fills its disk takes the host with it: better no backup, and an alert, than that."""
         if not self.settings.get("local", True):
             return
-        needed = COMPRESSED[kind] * Source(self.settings, "postgresql").call("measure", "postgresql")["bytes"]
+        needed = COMPRESSED[kind] * database
         if "uploads" in self.settings["parts"]:
             source = Source(self.settings, "uploads")
             new = max(0, source.call("measure", "uploads")["bytes"] - (size(last, "uploads") if last else 0))

@@ -241,11 +241,12 @@ def undo(settings: dict, of: str | None = None) -> dict:
         of: which restore is undone; the newest one when not given.
     """
     state = State()
-    if not (state.running and state.running.get("undoing")):
+    if state.running and state.running.get("undoing"):
+        _refuse_another(state.running["undoing"], of)
+    else:
         _begin_undoing(settings, state, of)
     running = state.running
     copy = running["undoing"]
-    _refuse_another(copy, of)
     parts = _parts_of(settings, copy)
     for part in parts:
         part.stop()
