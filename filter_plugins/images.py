@@ -53,6 +53,23 @@ def image_reference(image: dict, source: str, mirror: str = "") -> str:
     return f"{re.sub(':[^:/]+$', '', name)}@{digest}" if digest else name
 
 
+def container_account(passwd: dict, name: str, home: str = "/nonexistent") -> dict:
+    """``[Container]`` directives with which a container runs as an account of the host, so that files belong to the same one.
+
+    Args:
+        passwd: the host's accounts, as ``getent passwd`` has them. In check mode one may not be there yet: it is nobody then.
+        home: its home directory, as seen in the container.
+    """
+    uid, gid = (passwd.get(name) or ["", "65534", "65534"])[1:3]
+    return {"User": uid, "Group": gid, "PodmanArgs": f"--passwd-entry={name}:*:{uid}:{gid}::{home}:/usr/sbin/nologin"}
+
+
+def container_secrets(names: list[str], prefix: str, passwd: dict, account: str) -> list[str]:
+    """``Secret=`` of a quadlet: every secret that podman-secrets made with this prefix, as a file for that account alone."""
+    uid = (passwd.get(account) or ["", "65534"])[1]
+    return [f"{prefix}-{name.lower().replace('_', '-')},type=mount,target=/run/credentials/{name},uid={uid},mode=0400" for name in names]
+
+
 def registry_logins(logins: dict) -> str:
     """containers-auth.json(5) from registry to ``{username, password}``."""
     tokens = {name: base64.b64encode(f"{login['username']}:{login['password']}".encode()).decode() for name, login in logins.items()}
@@ -82,5 +99,11 @@ def recipe_files(names: list[str], directory: str) -> list[dict]:
 
 class FilterModule:
     def filters(self) -> dict:
-        return {"image_reference": image_reference, "registry_logins": registry_logins, "containers_conf": containers_conf,
-                "recipe_files": recipe_files}
+        return {
+            "image_reference": image_reference,
+            "container_account": container_account,
+            "container_secrets": container_secrets,
+            "registry_logins": registry_logins,
+            "containers_conf": containers_conf,
+            "recipe_files": recipe_files,
+        }

@@ -54,14 +54,15 @@ def scrape_jobs(groups: dict, hostvars: dict, host: str, environment: str) -> li
     Raises:
         AnsibleFilterError: a host's address is not known.
     """
+    own = hostvars[host].get("aiko_own_address", LOOPBACK)
     jobs: dict[str, dict] = {}
     for member in sorted(groups.get("all", [])):
         for target in published(hostvars[member]):
-            address = LOOPBACK if member == host else addresses([member], hostvars)[0]
+            address = own if member == host else addresses([member], hostvars)[0]
             job = jobs.setdefault(target["job"], {"job_name": target["job"], **target.get("options", {}), "static_configs": []})
             labels = {"instance": member, "environment": environment, **target.get("labels", {})}
             if "probe" in target:
-                labels["__param_target"], address = target["probe"].format(address=address), LOOPBACK
+                labels["__param_target"], address = target["probe"].format(address=address), own
             job["static_configs"].append({"targets": [f"{address}:{target['port']}"], "labels": labels})
     return [jobs[name] for name in sorted(jobs)]
 
@@ -88,10 +89,10 @@ def exporter_targets(enabled: list[str], ports: dict, parts: dict) -> list[dict]
     ]
 
 
-def redis_parts(instances: dict) -> list[dict]:
-    """One exporter asks several instances: name to port."""
+def redis_parts(instances: dict, address: str = LOOPBACK) -> list[dict]:
+    """One exporter asks several instances, name to port, at one address."""
     return [
-        {"labels": {"store": name, "__metrics_path__": "/scrape", "__param_target": f"redis://{LOOPBACK}:{port}"}}
+        {"labels": {"store": name, "__metrics_path__": "/scrape", "__param_target": f"redis://{address}:{port}"}}
         for name, port in instances.items()
     ]
 
@@ -155,9 +156,9 @@ def exporter_states(enabled: list[str], files: dict) -> list[dict]:
     ]
 
 
-def redis_passwords(instances: dict, user: str, password: str) -> dict:
+def redis_passwords(instances: dict, user: str, password: str, address: str = LOOPBACK) -> dict:
     """The redis exporter's file of passwords: URL to password. Debian 13's looks for the user in the URL, Debian 12's does not."""
-    return {f"redis://{who}{LOOPBACK}:{port}": password for port in instances.values() for who in (f"{user}@", "")}
+    return {f"redis://{who}{address}:{port}": password for port in instances.values() for who in (f"{user}@", "")}
 
 
 def exec_line(words: list[str]) -> str:

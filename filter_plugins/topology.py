@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from ansible.errors import AnsibleFilterError
 
 LOOPBACK = "127.0.0.1"
@@ -33,8 +31,8 @@ def addresses(hosts: list[str], hostvars: dict) -> list[str]:
     return found
 
 
-def reach(groups: dict, name: str, host: str, hostvars: dict) -> str:
-    """Address at which ``host`` reaches the service of group ``name``: loopback when it runs there itself.
+def reach(groups: dict, name: str, host: str, hostvars: dict, own: str = LOOPBACK) -> str:
+    """Address at which ``host`` reaches the service of group ``name``: ``own`` when it runs there itself.
 
     Raises:
         AnsibleFilterError: nobody runs the service.
@@ -42,7 +40,7 @@ def reach(groups: dict, name: str, host: str, hostvars: dict) -> str:
     members = groups.get(name) or []
     if not members:
         raise AnsibleFilterError(f"group {name} is empty: no host runs it; add one to the inventory")
-    return LOOPBACK if host in members else addresses([members[0]], hostvars)[0]
+    return own if host in members else addresses([members[0]], hostvars)[0]
 
 
 def reach_all(groups: dict, name: str, host: str, hostvars: dict, own: str = LOOPBACK) -> list[str]:
@@ -60,28 +58,17 @@ def bind(groups: dict, clients: list[str], host: str, hostvars: dict, own: str =
     return here + (addresses([host], hostvars) if others(groups, clients, host) else [])
 
 
-def host_address(subnet: str) -> str:
-    """The host's own address in a network of its containers: the first, as Podman chooses it.
-
-    Raises:
-        AnsibleFilterError: it is no network.
-    """
-    try:
-        return str(next(ipaddress.ip_network(subnet).hosts()))
-    except ValueError as error:
-        raise AnsibleFilterError(f"podman_subnet is '{subnet}'. Expected: a network such as 10.89.60.0/24 ({error})") from error
-
-
-def service_names(groups: dict, services: dict, host: str, hostvars: dict) -> dict:
+def service_names(groups: dict, services: dict, host: str, hostvars: dict, own: str = LOOPBACK) -> dict:
     """What /etc/hosts says on ``host``: address to the names of services and hosts behind it.
 
     Args:
         services: group to the list of names that its first host (or this one, if it is a member) answers to.
+        own: where the services of this host are found.
     """
     names: dict[str, list[str]] = {}
     for group, aliases in services.items():
         if groups.get(group):
-            names.setdefault(reach(groups, group, host, hostvars), []).extend(aliases)
+            names.setdefault(reach(groups, group, host, hostvars, own), []).extend(aliases)
     for other in others(groups, list(services), host):
         names.setdefault(addresses([other], hostvars)[0], []).append(other)
     return names
@@ -105,7 +92,6 @@ class FilterModule:
             "reach": reach,
             "reach_all": reach_all,
             "bind": bind,
-            "host_address": host_address,
             "service_names": service_names,
             "platform_addresses": platform_addresses,
             "first_hosts": first_hosts,

@@ -58,6 +58,20 @@ def test_a_neighbour_reaches_what_is_published_and_no_container(host, image, nei
         host.run("podman rm --force --time=0 peer; systemctl stop nftables; systemctl restart aiko-containers-guard")
 
 
+@pytest.mark.ledger("SY1", "SY4")
+def test_a_container_finds_its_host_and_a_neighbour_does_not(host, image, neighbour):
+    """What listens at the host's address for containers is for nobody else."""
+    host.check_output("systemd-run --collect --unit=peer --property=Type=exec python3 -m http.server --bind 10.89.61.1 7000")
+    ask = "timeout 3 bash -c 'exec 3<>/dev/tcp/10.89.61.1/7000 && printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3 && head -1 <&3'"
+    try:
+        eventually(lambda: "200 OK" in host.run(ask).stdout, "the host itself reaches it")
+        run = "podman run --rm --pull=never --network=smart-system-network --entrypoint=bash"
+        assert "200 OK" in host.run(f"{run} {image} -c {ask.partition('bash -c ')[2]}").stdout
+        assert neighbour(ask).rc != 0
+    finally:
+        host.run("systemctl stop peer")
+
+
 @pytest.mark.ledger("SY1")
 def test_another_subnet_is_used(host, image, converge):
     """Podman keeps a network that is there: the guard and the database's rules would speak of one that nobody uses."""
