@@ -118,7 +118,8 @@ def exporter_units(services: dict, enabled: list[str], address: str) -> dict:
     """Units of the exporters for the role `unit`.
 
     Args:
-        services: exporter to ``description``, ``port``, ``arguments`` (list of text) and ``service`` (directives over the common ones).
+        services: exporter to ``description``, ``port``, ``arguments`` (list of text), ``memory`` and optionally ``environment``
+            (``Environment=``) and ``service`` (directives over the common ones).
         enabled: the exporters that the host runs.
         address: where they listen.
     """
@@ -139,12 +140,57 @@ def exporter_units(services: dict, enabled: list[str], address: str) -> dict:
                 "LogNamespace": "monitoring",
                 # Programs made by Go before 1.20, which are Debian 12's, raise their limit of open files with setrlimit when they start.
                 "SystemCallFilter": ["@system-service", "~@privileged @resources", "setrlimit"],
-                **services[name]["service"],
+                "MemoryMax": services[name]["memory"],
+                "Environment": services[name].get("environment"),
+                **services[name].get("service", {}),
             },
             "Install": {"WantedBy": "multi-user.target"},
         }
         for name in enabled
     }
+
+
+def exporter_containers(services: dict, enabled: list[str], address: str, references: dict, accounts: dict) -> dict:
+    """The same as quadlets.
+
+    Args:
+        services: as above, with ``program``, its path in the image, and optionally ``volumes``.
+        enabled: the exporters that run as containers.
+        address: where the host publishes their ports.
+        references: exporter to image.
+        accounts: exporter to ``[Container]`` directives of its account.
+    """
+    return {
+        f"prometheus-{name}-exporter.container": {
+            "Unit": {"Description": services[name]["description"]},
+            "Container": {
+                **accounts[name],
+                "ContainerName": f"{name}-exporter",
+                "Image": references[name],
+                "Entrypoint": services[name]["program"],
+                "Exec": exec_line([*services[name]["arguments"], f"--web.listen-address=0.0.0.0:{services[name]['port']}"]),
+                "Environment": services[name].get("environment"),
+                "Volume": services[name].get("volumes", []),
+                "PublishPort": f"{address}:{services[name]['port']}:{services[name]['port']}",
+                # Upstream's images of two of them hold one program, and nothing that could ask it. As natively, it has started when it
+                # runs; the role waits for its answer, and Prometheus tells when there is none.
+                "Notify": None,
+            },
+            "Service": {"Restart": "always", "RestartSec": 2, "MemoryMax": services[name]["memory"], "TasksMax": 128},
+            "Install": {"WantedBy": "multi-user.target"},
+        }
+        for name in enabled
+    }
+
+
+def exporter_images(enabled: list[str], images: dict, digests: dict) -> list[dict]:
+    """The images of exporters for the role ``podman``."""
+    return [{"image": images[name], "digest": digests.get(name, ""), "recipe": f"{name}-exporter"} for name in enabled]
+
+
+def exporter_strangers(services: dict, units: dict) -> list[str]:
+    """Units of exporters that are not wanted here, or not in this run mode."""
+    return [unit for name in services for kind in ("service", "container") if (unit := f"prometheus-{name}-exporter.{kind}") not in units]
 
 
 def exporter_states(enabled: list[str], files: dict) -> list[dict]:
@@ -325,6 +371,9 @@ class FilterModule:
             "site_targets": site_targets,
             "pool_targets": pool_targets,
             "exporter_units": exporter_units,
+            "exporter_containers": exporter_containers,
+            "exporter_images": exporter_images,
+            "exporter_strangers": exporter_strangers,
             "exporter_states": exporter_states,
             "redis_passwords": redis_passwords,
             "exec_line": exec_line,
