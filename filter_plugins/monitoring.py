@@ -48,7 +48,8 @@ def scrape_jobs(groups: dict, hostvars: dict, host: str, environment: str) -> li
 
     A host publishes lists named ``ROLE_scrape_targets``. Their entries have ``job`` and ``port``, and may have ``labels``
     (those that begin with ``__`` say how it is asked) and ``options`` of the job. One with ``probe``, a URL with ``{address}``,
-    is not asked itself: the blackbox exporter beside Prometheus looks at it from outside.
+    is not asked itself: the blackbox exporter beside Prometheus looks at it from outside. ``own`` is the address of what
+    Prometheus finds elsewhere than other services of its host.
     Targets are named by their host in the inventory, so that a series stays the same when an address changes.
 
     Raises:
@@ -58,7 +59,7 @@ def scrape_jobs(groups: dict, hostvars: dict, host: str, environment: str) -> li
     jobs: dict[str, dict] = {}
     for member in sorted(groups.get("all", [])):
         for target in published(hostvars[member]):
-            address = own if member == host else addresses([member], hostvars)[0]
+            address = target.get("own", own) if member == host else addresses([member], hostvars)[0]
             job = jobs.setdefault(target["job"], {"job_name": target["job"], **target.get("options", {}), "static_configs": []})
             labels = {"instance": member, "environment": environment, **target.get("labels", {})}
             if "probe" in target:
