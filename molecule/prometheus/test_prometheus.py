@@ -127,9 +127,10 @@ def test_the_rules_are_there_and_can_be_judged(api):
 
 
 @pytest.mark.any_runtime
-def test_alerts_that_do_not_exist_are_refused(converge):
-    """Whoever misspells a name believes that the alert is changed."""
+def test_alerts_and_jobs_that_cannot_be_are_refused(converge):
+    """Whoever misspells a name believes that the alert is changed; two jobs of one name are none."""
     converge({"prometheus_alert_overrides": {"BackendUp": {"for": "1m"}}}).refused("BackendUp", "Expected: names of alerts")
+    converge({"prometheus_scrape_jobs_extra": [{"job_name": "node"}]}).refused("prometheus.yml", "former files are in place")
 
 
 def test_a_configuration_that_makes_no_sense_is_refused(host, api, converge):
@@ -137,7 +138,6 @@ def test_a_configuration_that_makes_no_sense_is_refused(host, api, converge):
     before, pid = host.check_output("cat /etc/prometheus/rules/* /etc/prometheus/prometheus.yml"), process(host)
     wrong = {"prometheus_alert_overrides": {"BackendDown": {"expr": "up{job="}}, "prometheus_scrape_jobs_extra": [{"job_name": "mine"}]}
     converge(wrong).refused("check config /etc/prometheus/prometheus.yml", "BackendDown", "former files are in place")
-    converge({"prometheus_scrape_jobs_extra": [{"job_name": "node"}]}).refused("prometheus.yml", "former files are in place")
     assert host.check_output("cat /etc/prometheus/rules/* /etc/prometheus/prometheus.yml") == before
     assert process(host) == pid
     assert "BackendDown" in rules(api)
