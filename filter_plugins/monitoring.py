@@ -177,7 +177,14 @@ def exporter_containers(services: dict, enabled: list[str], address: str, refere
                 # runs; the role waits for its answer, and Prometheus tells when there is none.
                 "Notify": None,
             },
-            "Service": {"Restart": "always", "RestartSec": 2, "MemoryMax": services[name]["memory"], "TasksMax": 128},
+            "Service": {
+                "Restart": "always",
+                "RestartSec": 2,
+                "MemoryMax": services[name]["memory"],
+                "TasksMax": 128,
+                # What a program made by Go ends with, as the first process of a container, when it does not listen to SIGTERM.
+                "SuccessExitStatus": 2,
+            },
             "Install": {"WantedBy": "multi-user.target"},
         }
         for name in enabled
