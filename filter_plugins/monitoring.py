@@ -48,7 +48,8 @@ def scrape_jobs(groups: dict, hostvars: dict, host: str, environment: str) -> li
 
     A host publishes lists named ``ROLE_scrape_targets``. Their entries have ``job`` and ``port``, and may have ``labels``
     (those that begin with ``__`` say how it is asked) and ``options`` of the job. One with ``probe``, a URL with ``{address}``,
-    is not asked itself: the blackbox exporter beside Prometheus looks at it from outside.
+    is not asked itself: the blackbox exporter beside Prometheus looks at it from outside. ``own`` is the address of what
+    Prometheus finds elsewhere than other services of its host.
     Targets are named by their host in the inventory, so that a series stays the same when an address changes.
 
     Raises:
@@ -58,7 +59,7 @@ def scrape_jobs(groups: dict, hostvars: dict, host: str, environment: str) -> li
     jobs: dict[str, dict] = {}
     for member in sorted(groups.get("all", [])):
         for target in published(hostvars[member]):
-            address = own if member == host else addresses([member], hostvars)[0]
+            address = target.get("own", own) if member == host else addresses([member], hostvars)[0]
             job = jobs.setdefault(target["job"], {"job_name": target["job"], **target.get("options", {}), "static_configs": []})
             labels = {"instance": member, "environment": environment, **target.get("labels", {})}
             if "probe" in target:
@@ -118,7 +119,8 @@ def exporter_units(services: dict, enabled: list[str], address: str) -> dict:
     """Units of the exporters for the role `unit`.
 
     Args:
-        services: exporter to ``description``, ``port``, ``arguments`` (list of text) and ``service`` (directives over the common ones).
+        services: exporter to ``description``, ``port``, ``arguments`` (list of text), ``memory`` and optionally ``environment``
+            (``Environment=``) and ``service`` (directives over the common ones).
         enabled: the exporters that the host runs.
         address: where they listen.
     """
@@ -139,12 +141,64 @@ def exporter_units(services: dict, enabled: list[str], address: str) -> dict:
                 "LogNamespace": "monitoring",
                 # Programs made by Go before 1.20, which are Debian 12's, raise their limit of open files with setrlimit when they start.
                 "SystemCallFilter": ["@system-service", "~@privileged @resources", "setrlimit"],
-                **services[name]["service"],
+                "MemoryMax": services[name]["memory"],
+                "Environment": services[name].get("environment"),
+                **services[name].get("service", {}),
             },
             "Install": {"WantedBy": "multi-user.target"},
         }
         for name in enabled
     }
+
+
+def exporter_containers(services: dict, enabled: list[str], address: str, references: dict, accounts: dict) -> dict:
+    """The same as quadlets.
+
+    Args:
+        services: as above, with ``program``, its path in the image, and optionally ``volumes``.
+        enabled: the exporters that run as containers.
+        address: where the host publishes their ports.
+        references: exporter to image.
+        accounts: exporter to ``[Container]`` directives of its account.
+    """
+    return {
+        f"prometheus-{name}-exporter.container": {
+            "Unit": {"Description": services[name]["description"]},
+            "Container": {
+                **accounts[name],
+                "ContainerName": f"{name}-exporter",
+                "Image": references[name],
+                "Entrypoint": services[name]["program"],
+                "Exec": exec_line([*services[name]["arguments"], f"--web.listen-address=0.0.0.0:{services[name]['port']}"]),
+                "Environment": services[name].get("environment"),
+                "Volume": services[name].get("volumes", []),
+                "PublishPort": f"{address}:{services[name]['port']}:{services[name]['port']}",
+                # Upstream's images of two of them hold one program, and nothing that could ask it. As natively, it has started when it
+                # runs; the role waits for its answer, and Prometheus tells when there is none.
+                "Notify": None,
+            },
+            "Service": {
+                "Restart": "always",
+                "RestartSec": 2,
+                "MemoryMax": services[name]["memory"],
+                "TasksMax": 128,
+                # What a program made by Go ends with, as the first process of a container, when it does not listen to SIGTERM.
+                "SuccessExitStatus": 2,
+            },
+            "Install": {"WantedBy": "multi-user.target"},
+        }
+        for name in enabled
+    }
+
+
+def exporter_images(enabled: list[str], images: dict, digests: dict) -> list[dict]:
+    """The images of exporters for the role ``podman``."""
+    return [{"image": images[name], "digest": digests.get(name, ""), "recipe": f"{name}-exporter"} for name in enabled]
+
+
+def exporter_strangers(services: dict, units: dict) -> list[str]:
+    """Units of exporters that are not wanted here, or not in this run mode."""
+    return [unit for name in services for kind in ("service", "container") if (unit := f"prometheus-{name}-exporter.{kind}") not in units]
 
 
 def exporter_states(enabled: list[str], files: dict) -> list[dict]:
@@ -180,13 +234,12 @@ def rule_texts(directory: str) -> dict:
 
 
 def rule_files(texts: dict, directory: str, scale: float, runbooks: str, overrides: dict) -> list[dict]:
-    """The ``files`` of a config_tree task: every file of rules, each checked before it is put in place."""
+    """The ``files`` of a config_tree task: every file of rules."""
     # Ansible's own kinds of text are none that YAML knows.
     overrides = json.loads(json.dumps(overrides))
     note = "# Ansible managed: roles/prometheus/files/rules/{}. Changes made here are lost.\n"
     return [
-        {"path": f"{directory}/{name}", "content": note.format(name) + alert_rules(text, scale, runbooks, overrides),
-         "validate": "promtool check rules %s"}
+        {"path": f"{directory}/{name}", "content": note.format(name) + alert_rules(text, scale, runbooks, overrides)}
         for name, text in texts.items()
     ]
 
@@ -326,6 +379,9 @@ class FilterModule:
             "site_targets": site_targets,
             "pool_targets": pool_targets,
             "exporter_units": exporter_units,
+            "exporter_containers": exporter_containers,
+            "exporter_images": exporter_images,
+            "exporter_strangers": exporter_strangers,
             "exporter_states": exporter_states,
             "redis_passwords": redis_passwords,
             "exec_line": exec_line,

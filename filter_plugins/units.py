@@ -118,11 +118,12 @@ def unit_service(name: str) -> str:
 def units_off(names: list[str], wanted: list[dict] | None = None) -> list[dict]:
     """What systemd_units shall do with units that go: stop and disable them; drop-ins and templates run nothing themselves.
 
-    A quadlet whose service somebody still wants goes without that: systemd_units changes from the one to the other.
+    What somebody still wants changes between a unit of its own and a quadlet, and systemd_units stops it for that, when what it
+    becomes is there. Only the former unit's link is taken away before, as nothing would lead to its name any more.
     """
     kept = {unit["name"] for unit in wanted or []}
     going = [name for name in names if "/" not in name and "@." not in name]
-    return [{"name": unit_service(name), "enabled": False, "state": "stopped"} for name in going
+    return [{"name": unit_service(name), "enabled": False, **({} if unit_service(name) in kept else {"state": "stopped"})} for name in going
             if not (name.endswith(QUADLET_NAMES) and unit_service(name) in kept)]
 
 

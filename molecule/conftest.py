@@ -63,7 +63,7 @@ def secrets(scenario) -> dict[str, str]:
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "any_release: asks for what does not depend on Debian's release, so that the usual one is enough")
-    config.addinivalue_line("markers", "any_runtime: asks for what does not depend on the run mode, so that of twins the native one is enough")
+    config.addinivalue_line("markers", "any_runtime: asks for what does not depend on the run mode, so that of twins one is enough")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,4 +1,4 @@
-"""A mail server that keeps what it gets: smtp_sink.py PORT FILE [USER PASSWORD]. Each mail is a line of JSON in FILE."""
+"""A mail server that keeps what it gets: smtp_sink.py [ADDRESS:]PORT FILE [USER PASSWORD]. Each mail is a line of JSON in FILE."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ import json
 import sys
 import time
 
-PORT, FILE, *ACCOUNT = sys.argv[1:]
+PLACE, FILE, *ACCOUNT = sys.argv[1:]
 
 
 def keep(sender: str, to: list[str], raw: bytes) -> None:
@@ -60,7 +60,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def main() -> None:
-    async with await asyncio.start_server(serve, "127.0.0.1", int(PORT)) as server:
+    address, _, port = PLACE.rpartition(":")
+    async with await asyncio.start_server(serve, address or "127.0.0.1", int(port)) as server:
         await server.serve_forever()
 
 

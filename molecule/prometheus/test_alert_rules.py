@@ -34,6 +34,7 @@ def test_there_are_cases():
     assert CASES
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("MO3")
 @pytest.mark.parametrize("name", CASES)
 def test_alerts_fire_when_they_should(host, place, name):
@@ -42,6 +43,7 @@ def test_alerts_fire_when_they_should(host, place, name):
     assert done.rc == 0 and "SUCCESS" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("MO3")
 def test_a_case_that_does_not_hold_fails(host, place):
     """Guards this suite: with a threshold that nothing reaches, the case of the alert must not pass."""

@@ -99,14 +99,16 @@ def test_vars_files_of_a_role_are_mappings():
 
 def test_services_keep_their_logs_apart():
     """One without a namespace logs where all others can push it out, and aiko-logs looks for it in vain. Slots and exporters: filters."""
-    units = {
-        name: sections.get("Service") for _, task in tasks()
-        if isinstance(described := (task.get("vars") or {}).get("unit_units"), dict)
-        for name, sections in described.items() if name.endswith(".service")
-    }
+    described = [(task.get("vars") or {}).get("unit_units") for _, task in tasks()]
+    # Where there are two run modes, those of packages have a file of their own.
+    natives = [load(path) for path in role_yaml("vars") if path.name == "native.yml"]
+    described += [value.get("units") for variables in natives for value in variables.values() if isinstance(value, dict)]
+    units = {name: sections.get("Service") for some in described if isinstance(some, dict)
+             for name, sections in some.items() if name.endswith(".service")}
     assert {"prometheus.service", "grafana-server.service", "aiko-worker@.service"} <= set(units)
-    # A dict, or an expression that makes one. The guard of the containers is the host's own, and says nothing when all is well.
-    assert [name for name, service in units.items() if "LogNamespace" not in service] == ["aiko-containers-guard.service"]
+    # A dict, or an expression that makes one. What containers need of the host is the host's own, and says nothing when all is well.
+    own = ["aiko-containers-guard.service", "aiko-host-address.service"]
+    assert [name for name, service in units.items() if "LogNamespace" not in service] == own
 
 
 def _list(value) -> list:

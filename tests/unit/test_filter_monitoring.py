@@ -27,6 +27,16 @@ def test_every_host_is_asked_where_it_publishes():
     assert jobs["postgresql"]["static_configs"][0]["targets"] == ["127.0.0.1:9187"]
 
 
+def test_what_prometheus_finds_elsewhere_on_its_own_host():
+    """A container does not always reach itself by the port that it publishes; from another host there is but one address."""
+    hostvars = {name: {"aiko_address": f"192.0.2.{number}", "aiko_own_address": "10.89.61.1",
+                       "x_scrape_targets": [{"job": "x", "port": 1, "own": "127.0.0.1"}, {"job": "y", "port": 2}]}
+                for number, name in enumerate(("here", "there"), 1)}
+    jobs = monitoring.scrape_jobs({"all": list(hostvars)}, hostvars, "here", "lab")
+    assert [[one["targets"] for one in job["static_configs"]] for job in jobs] == [
+        [["127.0.0.1:1"], ["192.0.2.2:1"]], [["10.89.61.1:2"], ["192.0.2.2:2"]]]
+
+
 def test_a_site_is_looked_at_from_outside():
     """Prometheus asks the exporter beside it, which asks the proxy; the series belongs to the proxy."""
     job = next(job for job in monitoring.scrape_jobs(GROUPS, HOSTVARS, "data", "lab") if job["job_name"] == "blackbox-site")
@@ -39,7 +49,7 @@ def test_a_site_is_looked_at_from_outside():
 
 def test_a_host_without_an_address_is_named():
     """A target of `None:9100` would be down for ever, and nobody would know why."""
-    hostvars = {"new": {"backend_scrape_targets": [{"job": "backend", "port": 5000}]}}
+    hostvars = {"data": {}, "new": {"backend_scrape_targets": [{"job": "backend", "port": 5000}]}}
     with pytest.raises(AnsibleFilterError, match="host new has no aiko_address"):
         monitoring.scrape_jobs({"all": ["new"]}, hostvars, "data", "lab")
 
@@ -130,3 +140,31 @@ def test_bounds_that_make_no_sense(names, most, words):
     """journald would ignore the line, and keep what it likes."""
     with pytest.raises(AnsibleFilterError, match=words):
         logs.journal_files(names, most)
+
+
+SERVICES = {
+    "node": {"description": "machine", "port": 9100, "arguments": ["--x"], "memory": "128M", "service": {"ProcSubset": "all"}},
+    "redis": {"description": "store", "port": 9121, "arguments": ["--y=a b"], "memory": "64M", "service": {"LoadCredential": "a:/b"},
+              "program": "/redis_exporter", "volumes": ["/a:/a:ro"], "environment": '"A=b"'},
+}
+
+
+def test_an_exporter_is_the_same_in_both_run_modes():
+    """Limits, arguments and addresses must not get lost in the one that is tried less often."""
+    native = monitoring.exporter_units(SERVICES, ["redis"], "192.0.2.1")["prometheus-redis-exporter.service"]["Service"]
+    assert native["ExecStart"] == '/usr/bin/prometheus-redis-exporter "--y=a b" --web.listen-address=192.0.2.1:9121'
+    assert (native["MemoryMax"], native["Environment"], native["LoadCredential"]) == ("64M", '"A=b"', "a:/b")
+    made = monitoring.exporter_containers(SERVICES, ["redis"], "192.0.2.1", {"redis": "image:1"}, {"redis": {"User": "7"}})
+    unit = made["prometheus-redis-exporter.container"]
+    assert unit["Service"]["MemoryMax"] == "64M" and "LoadCredential" not in unit["Service"]
+    assert unit["Container"]["Exec"] == '"--y=a b" --web.listen-address=0.0.0.0:9121'
+    assert {key: unit["Container"][key] for key in ("User", "Image", "Entrypoint", "Environment", "Volume", "PublishPort")} == {
+        "User": "7", "Image": "image:1", "Entrypoint": "/redis_exporter", "Environment": '"A=b"', "Volume": ["/a:/a:ro"],
+        "PublishPort": "192.0.2.1:9121:9121"}
+
+
+def test_the_units_of_the_other_run_mode_go():
+    """Both would work on one port."""
+    assert monitoring.exporter_strangers(SERVICES, {"prometheus-node-exporter.service": {}, "prometheus-redis-exporter.container": {}}) == [
+        "prometheus-node-exporter.container", "prometheus-redis-exporter.service"]
+    assert monitoring.exporter_images(["redis"], {"redis": "a/b:1"}, {}) == [{"image": "a/b:1", "digest": "", "recipe": "redis-exporter"}]

@@ -124,5 +124,7 @@ def test_quadlets_that_go_stop_unless_their_service_stays():
     """In the other run mode the service of the same name goes on."""
     assert units.units_off(["a.container", "b.container"], [{"name": "a.service"}]) == [
         {"name": "b.service", "enabled": False, "state": "stopped"}]
+    # Its link goes before its file does; what runs is stopped where the quadlet is there.
+    assert units.units_off(["a.service"], [{"name": "a.service"}]) == [{"name": "a.service", "enabled": False}]
     assert units.unit_paths(["a.container", "n.network", "c.service.d/x.conf"]) == [
         "/etc/containers/systemd/a.container", "/etc/containers/systemd/n.network", "/etc/systemd/system/c.service.d/x.conf"]
