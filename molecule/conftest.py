@@ -62,6 +62,7 @@ def secrets(scenario) -> dict[str, str]:
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "any_release: asks for what does not depend on Debian's release, so that the usual one is enough")
+    config.addinivalue_line("markers", "any_runtime: asks for what does not depend on the run mode, so that one of two twins is enough")
 
 
 def pytest_collection_modifyitems(config, items):
