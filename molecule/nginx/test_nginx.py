@@ -159,7 +159,7 @@ def test_counters_are_for_this_host_alone(host):
 @pytest.mark.ledger("SY1")
 def test_workers_have_no_privileges(host):
     """What visitors send is read by a process that may do nothing else."""
-    workers = host.check_output("pgrep --exact --user=www-data nginx").split()
+    workers = host.check_output("pgrep -x -u www-data nginx").split()
     assert len(workers) >= 2
     for text in (host.check_output("cat /proc/%s/status", worker) for worker in workers):
         assert "Uid:\t33\t33\t33\t33\n" in text and "CapEff:\t0000000000000000\n" in text, text
@@ -512,9 +512,8 @@ def test_a_host_changes_its_run_mode_and_back(scenario, hosts):
         assert unit_property(host, "nginx", "LogNamespace") == ("nginx" if mode == "native" else "")
         assert host.file("/etc/systemd/system/nginx.service.d/aiko.conf").exists == (mode == "native")
         assert host.check_output("systemctl --failed --plain --no-legend") == ""
-    log = host.file("/var/log/nginx/access.log").content_string
-    assert [path for path in re.findall('"path":"/api/([a-z]+)"', log) if path in ("before", "native", "container")] == [
-        "before", "native", "container"]
+    logged = re.findall('"path":"/api/(before|native|container)"', host.file("/var/log/nginx/access.log").content_string)
+    assert logged[-3:] == ["before", "native", "container"], "one log, whoever writes to it"
 
 
 @pytest.mark.any_release
