@@ -353,8 +353,8 @@ def test_people_get_a_page_while_the_frontend_is_away(host, client, rested):
     assert (data.status, data.headers["content-type"]) == (502, "application/problem+json")
 
 
-@pytest.mark.any_runtime
 @pytest.mark.any_release
+@pytest.mark.any_runtime
 @pytest.mark.ledger("NX4")
 def test_real_address_from_a_trusted_proxy_alone(client, converge, rested):
     """Behind a load balancer all clients would share one limit; from anybody else the header is a lie."""
@@ -445,8 +445,8 @@ def test_headers_on_every_answer(host, client, rested):
     assert answers["502"].headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.any_runtime
 @pytest.mark.any_release
+@pytest.mark.any_runtime
 @pytest.mark.ledger("NX7")
 def test_headers_of_the_origin(client, converge):
     """The seed's values stay reachable for those who need exactly them."""
@@ -517,6 +517,7 @@ def test_a_host_changes_its_run_mode_and_back(scenario, hosts):
 
 
 @pytest.mark.any_release
+@pytest.mark.any_runtime
 def test_page_of_its_own_without_a_frontend(client, converge, host, address):
     """An API without a website still tells whoever opens it in a browser where he is."""
     converge({"nginx_frontends": []}).succeeded()
