@@ -34,6 +34,23 @@ def worker_environments(pools: dict, common: dict, metrics_address: str, metrics
     return environments
 
 
+def worker_quadlets(pools: dict, quadlet: dict, address: str, port: int) -> dict:
+    """The quadlets of a host's pools: each publishes the metrics of its own, on loopback too.
+
+    Args:
+        quadlet: what all have in common; ``{port}`` in HealthCmd is the pool's.
+        address: the address on which pools serve their metrics beside loopback.
+        port: that of the first pool by name; the next ones follow.
+    """
+    units = {}
+    for number, name in enumerate(sorted(pools)):
+        own = port + number
+        published = [f"{host}:{own}:{own}" for host in sorted({"127.0.0.1", address})]
+        container = {**quadlet["Container"], "PublishPort": published, "HealthCmd": quadlet["Container"]["HealthCmd"].format(port=own)}
+        units[f"aiko-worker@{name}.container"] = {**quadlet, "Container": container}
+    return units
+
+
 def worker_states(pools: dict, wanted: bool, restart_on: list[str]) -> list[dict]:
     """What systemd_units shall do with the pools: run each on a worker host, none elsewhere."""
     return [
@@ -49,4 +66,4 @@ def worker_states(pools: dict, wanted: bool, restart_on: list[str]) -> list[dict
 
 class FilterModule:
     def filters(self) -> dict:
-        return {"worker_environments": worker_environments, "worker_states": worker_states}
+        return {"worker_environments": worker_environments, "worker_quadlets": worker_quadlets, "worker_states": worker_states}

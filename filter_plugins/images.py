@@ -70,6 +70,21 @@ def container_secrets(names: list[str], prefix: str, passwd: dict, account: str)
     return [f"{prefix}-{name.lower().replace('_', '-')},type=mount,target=/run/credentials/{name},uid={uid},mode=0400" for name in names]
 
 
+def application_account(passwd: dict, name: str, secrets: list[str], variables: list[str]) -> dict:
+    """``[Container]`` directives of a process of the application: its account, its secrets, and its environment.
+
+    Args:
+        secrets: names of the secrets that podman-secrets made with the prefix ``aiko-backend``.
+        variables: names of the variables that Podman finds in its own environment, which systemd has read from a file.
+    """
+    account = container_account(passwd, name)
+    return {
+        "User": account["User"],
+        "PodmanArgs": [account["PodmanArgs"], "--umask=0007", *(f"--env={variable}" for variable in variables)],
+        "Secret": container_secrets(secrets, "aiko-backend", passwd, name),
+    }
+
+
 def registry_logins(logins: dict) -> str:
     """containers-auth.json(5) from registry to ``{username, password}``."""
     tokens = {name: base64.b64encode(f"{login['username']}:{login['password']}".encode()).decode() for name, login in logins.items()}
@@ -103,6 +118,7 @@ class FilterModule:
             "image_reference": image_reference,
             "container_account": container_account,
             "container_secrets": container_secrets,
+            "application_account": application_account,
             "registry_logins": registry_logins,
             "containers_conf": containers_conf,
             "recipe_files": recipe_files,

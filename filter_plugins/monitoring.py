@@ -54,7 +54,7 @@ def scrape_jobs(groups: dict, hostvars: dict, host: str, environment: str) -> li
     Raises:
         AnsibleFilterError: a host's address is not known.
     """
-    own = hostvars[host].get("aiko_own_address", LOOPBACK)
+    own = hostvars.get(host, {}).get("aiko_own_address", LOOPBACK)
     jobs: dict[str, dict] = {}
     for member in sorted(groups.get("all", [])):
         for target in published(hostvars[member]):

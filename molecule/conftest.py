@@ -9,6 +9,7 @@ import pytest
 from scenario import USUAL, Play, Scenario
 
 AGAIN = pytest.StashKey[int]()
+TWICE = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +63,7 @@ def secrets(scenario) -> dict[str, str]:
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "any_release: asks for what does not depend on Debian's release, so that the usual one is enough")
-    config.addinivalue_line("markers", "any_runtime: asks for what does not depend on the run mode, so that one of two twins is enough")
+    config.addinivalue_line("markers", "any_runtime: asks for what does not depend on the run mode, so that of twins the native one is enough")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -70,16 +71,30 @@ def pytest_collection_modifyitems(config, items):
     directory = os.environ.get("MOLECULE_SCENARIO_DIRECTORY")
     if directory and not any(item.path.is_relative_to(pathlib.Path(directory)) for item in items):
         raise pytest.UsageError(f"{directory} has no tests of its own")
-    if directory and Scenario.from_environment(os.environ).releases() - {USUAL}:
-        again = [item for item in items if item.get_closest_marker("any_release")]
-        items[:] = [item for item in items if item not in again]
-        config.hook.pytest_deselected(items=again)
-        config.stash[AGAIN] = len(again)
+    if not directory:
+        return
+    scenario = Scenario.from_environment(os.environ)
+    if scenario.releases() - {USUAL}:
+        leave_out(config, items, AGAIN, [item for item in items if item.get_closest_marker("any_release")])
+    twin = scenario.twins().get("container")
+    of_twin = [item for item in items if twin and getattr(item, "callspec", None) and item.callspec.params.get("host_name") == twin]
+    leave_out(config, items, TWICE, [item for item in of_twin if item.get_closest_marker("any_runtime")])
+
+
+def leave_out(config, items: list, key: pytest.StashKey, some: list) -> None:
+    """Deselect some tests, and remember how many."""
+    items[:] = [item for item in items if item not in some]
+    config.hook.pytest_deselected(items=some)
+    config.stash[key] = len(some)
 
 
 def pytest_report_collectionfinish(config):
-    number = config.stash.get(AGAIN, 0)
-    return [f"{number} tests are the same on any release, and run on {USUAL}"] if number else []
+    lines = []
+    if number := config.stash.get(AGAIN, 0):
+        lines.append(f"{number} tests are the same on any release, and run on {USUAL}")
+    if number := config.stash.get(TWICE, 0):
+        lines.append(f"{number} tests are the same in any run mode, and run natively")
+    return lines
 
 
 @pytest.hookimpl(wrapper=True)

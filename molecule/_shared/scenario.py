@@ -194,6 +194,28 @@ def unit_property(host, unit: str, name: str) -> str:
     return host.check_output("systemctl show --value --property %s %s", name, unit)
 
 
+def process(host, unit: str) -> str:
+    """The process of a service; where that is a container, the one inside, as its supervisor is the unit's own. "0" for none."""
+    if unit_property(host, unit, "SourcePath").endswith(".container"):
+        found = host.run("podman ps --filter label=PODMAN_SYSTEMD_UNIT=%s.service --format '{{.Pid}}'", unit.removesuffix(".service"))
+        return found.stdout.strip() or "0"
+    return unit_property(host, unit, "MainPID")
+
+
+def assert_closed_in(host, unit: str) -> None:
+    """A service can do nothing that it need not: by systemd's sandbox, or as a container that has no other rights."""
+    pid = process(host, unit)
+    status = dict(line.split(":\t", 1) for line in host.check_output(f"cat /proc/{pid}/status").splitlines() if ":\t" in line)
+    assert int(status["CapEff"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    if not unit_property(host, unit, "SourcePath").endswith(".container"):
+        assert exposure(host, f"{unit.removesuffix('.service')}.service") <= 2.5
+        return
+    assert int(status["CapBnd"], 16) == 0
+    assert "0" not in status["Uid"].split()
+    assert host.run("touch /proc/%s/root/probe", pid).rc != 0, "the container's root can be written to"
+
+
 def exposure(host, unit: str) -> float:
     """What `systemd-analyze security` thinks of a unit: 0 is closed, 10 is open."""
     report = json.loads(host.check_output("systemd-analyze security --json=short %s", unit) or "[]")

@@ -11,7 +11,7 @@ import textwrap
 import time
 
 import pytest
-from scenario import eventually, exposure, unit_property
+from scenario import assert_closed_in, eventually, process, unit_property
 
 UNITS = ["aiko-worker@*", "aiko-beat"]
 POOLS = ("default", "ai", "priority")
@@ -74,10 +74,6 @@ def executed(host) -> float:
     return (float(found[1]) if found else 0) if done.rc == 0 else -1
 
 
-def process(host, unit: str) -> str:
-    return unit_property(host, unit, "MainPID")
-
-
 @pytest.mark.ledger("CE1")
 @pytest.mark.parametrize("pool", POOLS)
 def test_pool_runs_as_asked(inspect, pool):
@@ -97,6 +93,7 @@ def test_each_queue_has_its_pool(app, inspect, pool, queue):
     assert app(f"print(json.dumps(send('echo', 'hello', q='{queue}').get(timeout=20)))") == "hello"
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("CE2")
 def test_priority_does_not_wait_for_long_tasks(app):
     """A student who submits an exam must not wait until somebody else's quizzes are generated."""
@@ -121,6 +118,7 @@ def test_operator_sees_what_runs(host, app):
     assert "max-tasks-per-child" in host.check_output("aiko-celery inspect stats")
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("CE5")
 def test_schedule_lies_in_the_durable_redis(host):
     """On a beat's disk the schedule would be lost with the host; in the cache it would be evicted."""
@@ -155,17 +153,17 @@ def test_every_pool_serves_its_metrics(host, app, number, pool, queue):
 def test_metrics_are_on_loopback(host):
     """Nobody outside has to know how much there is to do."""
     listening = {line.split()[3] for line in host.check_output("ss -ltnH").splitlines()}
-    assert {address for address in listening if ":954" in address} == {f"127.0.0.1:{9540 + n}" for n in range(3)}
+    # What containers of this host need is not for others.
+    found = {address for address in listening if ":954" in address and not address.startswith("10.89.61.1:")}
+    assert found == {f"127.0.0.1:{9540 + n}" for n in range(3)}
 
 
 @pytest.mark.ledger("SY4")
 @pytest.mark.parametrize("unit", SERVICES)
 def test_services_are_confined(host, unit):
     """Workers open the files that strangers upload."""
-    text = host.check_output(f"cat /proc/{process(host, unit)}/status")
-    assert "CapEff:\t0000000000000000" in text and "NoNewPrivs:\t1" in text
     assert host.check_output(f"stat --format %U /proc/{process(host, unit)}") == unit.split("@")[0].split(".")[0]
-    assert exposure(host, unit) <= 2.5
+    assert_closed_in(host, unit)
     assert unit_property(host, unit, "MemoryMax") == str(2**30)
 
 
@@ -208,6 +206,7 @@ def test_restart_lets_the_running_task_finish(host, app):
     assert app(f"print(json.dumps(celery.AsyncResult('{task}').state))") == "SUCCESS"
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("CE1")
 def test_processes_are_replaced(app, inspect, scaled):
     """Libraries that read PDF files leak; a process that is replaced gives the memory back."""
@@ -216,6 +215,7 @@ def test_processes_are_replaced(app, inspect, scaled):
     eventually(lambda: not before & set(inspect("stats", "default")["pool"]["processes"]), "both processes are new")
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("CE1")
 def test_soft_limit_raises(app, scaled):
     """The task gets the chance to clean up and to say that it took too long."""
@@ -226,6 +226,7 @@ def test_soft_limit_raises(app, scaled):
     assert state == ["FAILURE", "SoftTimeLimitExceeded"]
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("CE1")
 def test_hard_limit_kills(host, app, scaled):
     """A task that does not hear the soft limit, here because its process is stopped, must not keep its place for ever."""
@@ -251,8 +252,8 @@ def test_no_task_is_lost(host, app, inspect, scaled):
         for n in range(300): send('record', f'scenario-{n}', 0.1, q=('default', 'ai_tasks', 'priority')[n % 3])
         print('0')
     """)
-    for child in inspect("stats", "ai")["pool"]["processes"]:
-        host.run(f"kill -9 {child}")
+    # The host's own numbers: a pool in a container knows others.
+    host.check_output(f"pkill -9 --parent {process(host, 'aiko-worker@ai')}")
     host.check_output(f"kill -9 {process(host, 'aiko-worker@default')}")
     host.check_output("systemctl restart redis-server@queue")
     host.check_output(f"kill -9 {process(host, 'aiko-worker@priority')}")
@@ -263,6 +264,7 @@ def test_no_task_is_lost(host, app, inspect, scaled):
         eventually(lambda pool=pool: host.service(f"aiko-worker@{pool}").is_running, f"pool {pool} runs again")
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("CE5")
 def test_two_beats_have_one_effect_and_hand_over(host, app, scaled):
     """Two hosts may both schedule, so that one may die; but nobody wants two mails."""
@@ -298,10 +300,11 @@ def test_host_without_a_role_in_it_runs_nothing(host, converge):
     converge({**SCALED, "celery_worker": False, "celery_beat": False}).succeeded()
     for unit in SERVICES:
         assert not host.service(unit).is_running, unit
-        assert not host.service(unit).is_enabled, unit
+        assert host.run(f"systemctl is-enabled {unit}").stdout.strip() in ("disabled", "not-found", ""), unit
     assert converge({**SCALED, "celery_worker": False, "celery_beat": False}).succeeded().changed == 0
 
 
+@pytest.mark.any_runtime
 def test_pools_are_refused_when_they_make_no_sense(converge):
     """A pool without queues runs, reads nothing, and says nothing."""
     converge({"celery_pools": {"default": {"queues": [], "concurrency": 2}}}).refused("celery_pools", "default")

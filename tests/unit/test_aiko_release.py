@@ -41,15 +41,26 @@ def add(root: pathlib.Path, name: str, age: float, complete: bool = True) -> Non
 
 
 @pytest.fixture
-def backend(root, systemd):
+def backend(root, systemd, monkeypatch):
     """The program's view of a host on which slot blue has served for 100 seconds."""
-    systemd.unit(BLUE, age=100, UnitFileState="enabled")
+    monkeypatch.setattr(aiko_release, "UNITS", root / "units")
+    (root / "units/aiko-backend.service.wants").mkdir(parents=True)
+    systemd.unit(BLUE, age=100)
+    boots(root, BLUE)
     systemd.unit(GREEN)
     systemd.unit("aiko-backend.socket", age=100)
     return aiko_release.Part({
         "root": str(root), "service": "aiko-backend", "keep": 2, "watch": [str(root / "backend.env"), str(root / "missing")],
-        "check": [], "migrate": [], "start_timeout": 2, "health_path": "/health/ready",
+        "check": [], "migrate": [], "start_timeout": 2, "health_path": "/health/ready", "image": "",
     })
+
+
+def boots(root: pathlib.Path, unit: str, wanted: bool = True) -> None:
+    """Whether a slot starts with the host."""
+    link = root / "units/aiko-backend.service.wants" / unit
+    link.unlink(missing_ok=True)
+    if wanted:
+        link.symlink_to("../aiko-backend@.service")
 
 
 def write(path: pathlib.Path, age: float) -> None:
@@ -76,7 +87,7 @@ def test_newer_configuration_is_a_reason(backend, root):
 
 def test_nothing_serves(backend, systemd):
     """A first deployment, or a backend that has failed."""
-    systemd.unit(BLUE, ActiveState="failed", UnitFileState="enabled")
+    systemd.unit(BLUE, ActiveState="failed")
     assert backend.reason("b") == "nothing serves"
 
 
@@ -87,8 +98,8 @@ def test_a_socket_that_does_not_listen_is_a_reason(backend, systemd):
 
 
 @pytest.mark.parametrize("break_it", [
-    lambda systemd, root: systemd.unit(BLUE, age=100, UnitFileState="disabled"),
-    lambda systemd, root: systemd.unit(GREEN, UnitFileState="enabled"),
+    lambda systemd, root: boots(root, BLUE, False),
+    lambda systemd, root: boots(root, GREEN),
     lambda systemd, root: systemd.unit(GREEN, age=100),
     lambda systemd, root: aiko_release.relink(root / "current", "releases/a"),
     lambda systemd, root: (root / "current").unlink(),
@@ -101,8 +112,9 @@ def test_a_killed_switch_is_finished_by_the_next_run(backend, systemd, root, bre
 
 def test_of_two_that_serve_the_one_that_boots_counts(backend, systemd, root):
     """A switch killed before the draining leaves both; the new one is enabled first, and the old one goes."""
-    systemd.unit(BLUE, age=100, UnitFileState="disabled")
-    systemd.unit(GREEN, age=50, UnitFileState="enabled")
+    boots(root, BLUE, False)
+    systemd.unit(GREEN, age=50)
+    boots(root, GREEN)
     (root / "slots" / "green").symlink_to("../releases/c")
     assert backend.serving() == "green"
     assert backend.status()["serving"] == "c"
@@ -273,10 +285,11 @@ def test_a_candidate_that_dies_is_not_waited_for(backend, systemd, root):
 
 
 def program(tmp_path, systemd, facts: dict, *arguments: str) -> subprocess.CompletedProcess:
-    """The program itself, with its two absolute paths moved below tmp_path."""
+    """The program itself, with its absolute paths moved below tmp_path."""
     (tmp_path / "backend.json").write_text(json.dumps(facts))
     source = (ROOT / "roles/release/files/aiko-release").read_text()
-    for absolute, below in (('"/etc/aiko"', tmp_path), ('"/run/aiko-release.lock"', tmp_path / "lock")):
+    moved = {'"/etc/aiko"': tmp_path, '"/run/aiko-release.lock"': tmp_path / "lock", '"/etc/systemd/system"': tmp_path / "srv/units"}
+    for absolute, below in moved.items():
         assert source.count(absolute) == 1
         source = source.replace(absolute, f'"{below}"')
     (tmp_path / "aiko-release").write_text(source)

@@ -6,7 +6,7 @@ import pathlib
 import celery
 import flask
 
-BROKER = "redis://:{}@127.0.0.1:6380/7".format(os.environ["REDIS_PASSWORD"])
+BROKER = "redis://:{}@redis-queue:6380/7".format(os.environ["REDIS_PASSWORD"])
 
 web = flask.Flask(__name__)
 work = celery.Celery("notes", broker=BROKER, backend=BROKER)

@@ -28,7 +28,9 @@ options:
     elements: dict
     required: true
   exclusive:
-    description: Patterns; units that match one and are not among C(units) are stopped and disabled.
+    description:
+      - Patterns; units that match one and are not among C(units) are stopped and disabled. The quadlet of one is removed, since
+        it starts with the host as long as its quadlet is there.
     type: list
     elements: str
     default: []
@@ -103,8 +105,10 @@ class Units:
             return
         loaded = self.systemctl("list-units", "--all", "--plain", "--no-legend", *patterns)
         enabled = [link for pattern in patterns for link in glob.glob(f"/etc/systemd/system/*.wants/{pattern}")]
-        for name in [line.split()[0] for line in loaded.splitlines() if line] + [os.path.basename(link) for link in enabled]:
-            self.wanted.setdefault(name, {"enabled": False, "state": "stopped"})
+        quadlets = [f"{QUADLETS}/{pattern.removesuffix('.service')}.container" for pattern in patterns]
+        described = [service_of(path) for pattern in quadlets for path in glob.glob(pattern)]
+        for name in [line.split()[0] for line in loaded.splitlines() if line] + [os.path.basename(link) for link in enabled] + described:
+            self.wanted.setdefault(name, {"enabled": False, "state": "stopped", "removed": True})
 
     def look(self) -> None:
         """Ask for all units in one call; systemctl answers in the order of the question."""
@@ -160,6 +164,7 @@ class Units:
             self.do("unmask", *unmasks)
         self.enablement()
         self.activity()
+        self.removal()
 
     def turns(self, name: str) -> bool:
         """Whether a unit's quadlet has come or gone since systemd has read it."""
@@ -204,6 +209,15 @@ class Units:
             self.do("enable", *enable)
         if disable:
             self.do("disable", *disable)
+
+    def removal(self) -> None:
+        """Take away the quadlets of strangers, now that they are stopped."""
+        paths = [path for name, wanted in self.wanted.items() if wanted.get("removed") and (path := quadlet(name))]
+        self.actions += [f"remove {path}" for path in paths]
+        if paths and not self.module.check_mode:
+            for path in paths:
+                os.unlink(path)
+            self.systemctl("daemon-reload")
 
     def activity(self) -> None:
         """Stop, start, restart and reload; units of one verb together, so that they wait for each other's side by side."""
@@ -272,6 +286,11 @@ def quadlet(name: str) -> str | None:
         if name.endswith(suffix) and os.path.isfile(path):
             return path
     return None
+
+
+def service_of(path: str) -> str:
+    """The service that Podman makes of a container's quadlet."""
+    return os.path.basename(path).removesuffix(".container") + ".service"
 
 
 def template_of(name: str) -> str:
