@@ -50,7 +50,7 @@ def certificate_files(entries: list[dict], directory: str) -> list[dict]:
     files = []
     for entry in entries:
         path = f"{directory}/{entry['name']}"
-        key = {"secret": True, "mode": "0640" if entry.get("group") else "0600", "group": entry.get("group", "root")}
+        key = {"secret": True, "mode": "0640" if entry.get("group") else "0600", "group": entry.get("group") or "root"}
         files.append({"path": f"{path}.key", "content": _read(entry["key_file"]).decode(), **key})
         files.append({"path": f"{path}.crt", "content": _read(entry["certificate_file"]).decode()})
     return files

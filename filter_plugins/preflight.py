@@ -18,7 +18,7 @@ SINGLE = {"postgresql": "database", "redis": "Redis", "monitoring": "monitoring"
 PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "release", "backend", "celery", "frontend", "nginx", "exporters",
             "prometheus", "alertmanager", "grafana", "backup", "podman")
 # Groups whose services can run as containers.
-CONTAINERS = {"postgresql", "redis"}
+CONTAINERS = {"postgresql", "proxy", "redis"}
 # Memory of what is not configured by size: the system itself, nginx, page cache that keeps it usable.
 RESERVED_MB = 256
 # Prometheus with the series of one platform, Alertmanager, the exporters.
@@ -132,7 +132,7 @@ def _run_mode(variables: dict, member: set[str], groups: dict) -> list[str]:
         return ["aiko_runtime is container, but this is Debian 12, whose Podman cannot run containers as systemd's own units. "
                 "Expected: Debian 13 or newer. Remedy: set aiko_runtime: native for this host, or install Debian 13"]
     if native := sorted(member - CONTAINERS):
-        return [f"aiko_runtime is container, which exists for {' and '.join(sorted(CONTAINERS))} so far, and this host is in "
+        return [f"aiko_runtime is container, which exists for {', '.join(sorted(CONTAINERS))} so far, and this host is in "
                 f"{', '.join(native)} too. Expected: none of these. Remedy: set aiko_runtime: native for this host"]
     if groups.get("backup"):
         return ["aiko_runtime is container, and backups do not reach into containers yet. Expected: an empty group backup. Remedy: "

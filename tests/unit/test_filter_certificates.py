@@ -144,7 +144,8 @@ def test_files_to_install(entry):
     """The key is for root, or for one group; and it is marked so that --diff never shows it."""
     key = private_key()
     given = entry(certificate(key, dns("a.test")), pem(key), ["a.test"])
-    files = {file["path"]: file for file in certificates.certificate_files([given, {**given, "name": "db", "group": "ssl-cert"}], "/tls")}
+    files = {file["path"]: file for file in certificates.certificate_files([
+        {**given, "group": ""}, {**given, "name": "db", "group": "ssl-cert"}], "/tls")}
     assert set(files) == {"/tls/site.key", "/tls/site.crt", "/tls/db.key", "/tls/db.crt"}
     assert (files["/tls/site.key"]["mode"], files["/tls/site.key"]["group"], files["/tls/site.key"]["secret"]) == ("0600", "root", True)
     assert (files["/tls/db.key"]["mode"], files["/tls/db.key"]["group"], files["/tls/db.key"]["secret"]) == ("0640", "ssl-cert", True)

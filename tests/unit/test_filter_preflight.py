@@ -75,7 +75,7 @@ def test_the_shipped_inventories_have_no_errors(name):
     ({"aiko_runtime": "docker"}, ["aiko_runtime is 'docker'", "Expected: native or container", "set it to one of them"]),
     ({"aiko_runtime": None}, ["aiko_runtime is 'None'", "Expected: native or container"]),
     ({"aiko_runtime": "container"},
-     ["aiko_runtime is container, which exists for postgresql and redis so far", "backend, backup, monitoring"]),
+     ["aiko_runtime is container, which exists for postgresql, proxy, redis so far", "backend, backup, monitoring"]),
     ({"aiko_runtime": "container", "among": groups("two", "one", postgresql=["one"], redis=["one"], backup=["two"])},
      ["backups do not reach into containers yet", "an empty group backup"]),
     ({"aiko_runtime": "container", "facts": {"distribution_release": "bookworm"}},

@@ -1,4 +1,4 @@
-"""An upstream that answers with what reached it: python3 echo.py NAME PORT.
+"""An upstream that answers with what reached it: python3 echo.py NAME PORT ADDRESS...
 
 Its other answers: /missing is 404; /stream begins, and ends when somebody asks for /go-on; a page with a policy of its own at
 /policy; a file for ever below /_next/static/; and whoever wants to upgrade hears everything twice.
@@ -6,10 +6,11 @@ Its other answers: /missing is 404; /stream begins, and ends when somebody asks 
 
 import http.server
 import json
+import socket
 import sys
 import threading
 
-name, port = sys.argv[1], int(sys.argv[2])
+name, port, addresses = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 go_on = threading.Event()
 
 
@@ -65,4 +66,12 @@ class Echo(http.server.BaseHTTPRequestHandler):
         pass
 
 
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Echo).serve_forever()
+class Server(http.server.ThreadingHTTPServer):
+    def server_bind(self):
+        # IP_FREEBIND of <linux/in.h>: the address of the host for its containers comes with the role, later.
+        self.socket.setsockopt(socket.IPPROTO_IP, 15, 1)
+        super().server_bind()
+
+
+for address in addresses:
+    threading.Thread(target=Server((address, port), Echo).serve_forever).start()
