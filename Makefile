@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 DIST ?= trixie
 HOST ?= aiko-lab
+RUNTIME ?= native
 
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
@@ -31,14 +32,16 @@ $(STAMP): requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-up: setup ## Boot a throw-away host and deploy the site on it (DIST=trixie|bookworm)
+# In run mode container the host brings images along, and has no backups.
+CONTAINERS := $(filter container,$(RUNTIME))
+up: setup ## Boot a throw-away host and deploy the site on it (DIST=trixie|bookworm RUNTIME=native|container)
 	@$(LAB) setup
-	@$(LAB) up $(HOST) --dist $(DIST)
-	ansible-playbook site.yml
+	@$(LAB) up $(HOST) --dist $(DIST) $(if $(CONTAINERS),--images)
+	ansible-playbook $(if $(CONTAINERS),--inventory inventories/lab/hosts.yml) --extra-vars aiko_runtime=$(RUNTIME) site.yml
 	@$(MAKE) --no-print-directory status
 
 status: setup ## What runs where, in which version, and whether it is well
-	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer ansible-playbook playbooks/status.yml
+	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer ansible-playbook $(if $(CONTAINERS),--inventory inventories/lab/hosts.yml) playbooks/status.yml
 
 # A shell may export LINES, the height of its window.
 NUMBER = $(if $(filter command,$(origin LINES)),$(LINES))

@@ -17,8 +17,8 @@ RELEASES = {"bookworm": "12", "trixie": "13"}
 SINGLE = {"postgresql": "database", "redis": "Redis", "monitoring": "monitoring", "backup": "backup"}
 PREFIXES = ("aiko", "base", "unit", "certificates", "postgresql", "redis", "release", "backend", "celery", "frontend", "nginx", "exporters",
             "prometheus", "alertmanager", "grafana", "backup", "podman")
-# Groups whose services can run as containers.
-CONTAINERS = {"postgresql", "proxy", "redis"}
+# Images of a whole platform, the last releases of the application among them.
+IMAGES_MB = 2500
 # Memory of what is not configured by size: the system itself, nginx, page cache that keeps it usable.
 RESERVED_MB = 256
 # Prometheus with the series of one platform, Alertmanager, the exporters.
@@ -92,7 +92,7 @@ def host_errors(variables: dict, disk: str, groups: dict, known: list[str]) -> l
             *_misspelt(variables, known),
             *_distribution(variables),
             *_choices(variables),
-            *_run_mode(variables, member, groups),
+            *_run_mode(variables, groups),
             *_passwords(variables, member),
             *(receiver_errors(variables) if "monitoring" in member else []),
             *(store_errors(variables.get("backup_s3") or {}) if "backup" in member else []),
@@ -121,7 +121,7 @@ def _distribution(variables: dict) -> list[str]:
     return []
 
 
-def _run_mode(variables: dict, member: set[str], groups: dict) -> list[str]:
+def _run_mode(variables: dict, groups: dict) -> list[str]:
     runtime = variables.get("aiko_runtime")
     release = variables.get("ansible_facts", {}).get("distribution_release")
     if runtime not in ("native", "container"):
@@ -131,9 +131,6 @@ def _run_mode(variables: dict, member: set[str], groups: dict) -> list[str]:
     if release == "bookworm":
         return ["aiko_runtime is container, but this is Debian 12, whose Podman cannot run containers as systemd's own units. "
                 "Expected: Debian 13 or newer. Remedy: set aiko_runtime: native for this host, or install Debian 13"]
-    if native := sorted(member - CONTAINERS):
-        return [f"aiko_runtime is container, which exists for {', '.join(sorted(CONTAINERS))} so far, and this host is in "
-                f"{', '.join(native)} too. Expected: none of these. Remedy: set aiko_runtime: native for this host"]
     if groups.get("backup"):
         return ["aiko_runtime is container, and backups do not reach into containers yet. Expected: an empty group backup. Remedy: "
                 "set aiko_runtime: native for this host, or leave the group empty"]
@@ -291,6 +288,8 @@ def _disk(disk: str, member: set[str], variables: dict) -> list[str]:
     needed = sum(DISK_MB[name] for name in {"backend" if name in ("worker", "scheduler") else name for name in member})
     if "monitoring" in member:
         needed += megabytes(variables.get("prometheus_retention_size", 0))
+    if variables.get("aiko_runtime") == "container":
+        needed += IMAGES_MB
     if size < needed:
         return [f"has a file system of {size} MB at /. Expected: at least {needed} MB for {', '.join(sorted(member))}. "
                 "Remedy: a larger disk, or move a service to another host"]

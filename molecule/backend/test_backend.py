@@ -187,7 +187,8 @@ def test_secrets_are_where_only_the_service_sees_them(host, secrets):
     host.check_output("for file in /etc/aiko/credentials/*; do cat $file; echo; done > /run/patterns; chmod 600 /run/patterns")
     assert set(host.check_output("cat /run/patterns").split()) == set(secrets.values())
     for place in (
-        "cat /etc/systemd/system/aiko-* /etc/containers/systemd/* /run/systemd/generator/* /run/systemd/transient/* 2>/dev/null", "systemctl show 'aiko-*'", "ps -e -ww -o args",
+        "cat /etc/systemd/system/aiko-* /etc/containers/systemd/* /run/systemd/generator/* /run/systemd/transient/* 2>/dev/null",
+        "systemctl show 'aiko-*'", "ps -e -ww -o args",
         "cat /proc/[0-9]*/environ 2>/dev/null", "journalctl --namespace='*' --no-pager --output=json",
         "cat /etc/aiko/backend.env /etc/aiko/backend.json",
     ):  # fmt: skip
