@@ -46,7 +46,8 @@ def test_every_service_is_a_container_of_systemd(host):
 def test_no_container_may_do_more_than_it_must(host):
     """Read from the kernel and from the mounts of what runs, not from what was asked for."""
     for name, one in containers(host).items():
-        status = dict(line.split(":\t", 1) for line in host.check_output(f"cat /proc/{one['State']['Pid']}/status").splitlines() if ":\t" in line)
+        lines = host.check_output(f"cat /proc/{one['State']['Pid']}/status").splitlines()
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0, name
         assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", name
         assert "0" not in status["Uid"].split(), name

@@ -72,7 +72,10 @@ def test_no_secret_is_where_others_can_read_it(host):
     for name in names:
         value = host.check_output(f"sudo cat {name}")
         assert re.fullmatch(r"[0-9a-f]{64}", value), f"{name} is not 32 random bytes in hexadecimal"
-        for place in ("systemctl show '*'", "ps -e -o args", "journalctl --namespace='*' --no-pager", "cat /etc/systemd/system/*.service /etc/containers/systemd/*"):
+        for place in (
+            "systemctl show '*'", "ps -e -o args", "journalctl --namespace='*' --no-pager", "cat /etc/systemd/system/*.service",
+            "cat /etc/containers/systemd/*",
+        ):  # fmt: skip
             # grep reads the pattern from standard input, so that it is in no process list itself.
             command = f"sudo sh -c \"({place}) 2>/dev/null | grep -c -F -f {name}\""
             assert host.run(command).stdout.strip() == "0", f"{name} is shown by: {place}"
