@@ -276,7 +276,7 @@ def test_health_is_not_limited(client, path):
 
 
 @pytest.mark.ledger("NX2")
-def test_streams_are_not_held_back(client):
+def test_streams_are_not_held_back(client, rested):
     """Progress that arrives when all is over is no progress."""
     connection = client.connection()
     connection.request("GET", "/api/bff/stream", headers={"Host": DOMAIN})
