@@ -50,6 +50,7 @@ def test_major_version(host, admin, major):
     assert host.file(f"/var/lib/postgresql/{major}/main/PG_VERSION").content_string.strip() == major
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("PG1", "PG6")
 def test_other_major_over_existing_data_is_refused(admin, converge, major):
     """A new major beside the old data would be an empty database with a green light."""
@@ -59,6 +60,18 @@ def test_other_major_over_existing_data_is_refused(admin, converge, major):
         f"postgresql_version asks for {other}", f"data of PostgreSQL {major}", "pg_upgradecluster"
     )
     assert started(admin) == before
+
+
+@pytest.mark.any_release
+@pytest.mark.any_runtime
+@pytest.mark.ledger("PG6", "SY1")
+def test_text_that_other_rules_sorted_is_refused(admin, converge):
+    """Another image, or another run mode, may bring other collations: an index then misses rows that are there."""
+    admin(f"UPDATE pg_database SET datcollversion = '0.1' WHERE datname = '{DATABASE}'", "postgres")
+    try:
+        converge({}).refused(f"{DATABASE}: the database's text was sorted by another version", "REFRESH COLLATION VERSION")
+    finally:
+        admin(f"UPDATE pg_database SET datcollversion = NULL WHERE datname = '{DATABASE}'", "postgres")
 
 
 @pytest.mark.ledger("PG2")
@@ -192,6 +205,7 @@ def test_setting_that_needs_a_restart_gets_one(admin, client, converge):
     assert converge(settings).succeeded().changed == 0
 
 
+@pytest.mark.any_runtime
 @pytest.mark.any_release
 @pytest.mark.ledger("PG4")
 def test_sizes_from_the_host(host, admin, converge):
@@ -217,6 +231,7 @@ def test_configuration_that_the_server_could_not_read_is_refused(host, admin, co
     assert started(admin) == since
 
 
+@pytest.mark.any_runtime
 @pytest.mark.any_release
 @pytest.mark.ledger("PG8", "SY3")
 def test_new_password_replaces_the_old_and_is_never_shown(client, secrets, converge):
