@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
+import parity
 import pytest
 from scenario import USUAL, Play, Scenario
 
@@ -64,6 +65,10 @@ def secrets(scenario) -> dict[str, str]:
 def pytest_configure(config):
     config.addinivalue_line("markers", "any_release: asks for what does not depend on Debian's release, so that the usual one is enough")
     config.addinivalue_line("markers", "any_runtime: asks for what does not depend on the run mode, so that of twins one is enough")
+    if "MOLECULE_INVENTORY_FILE" in os.environ:
+        running = Scenario.from_environment(os.environ)
+        if running.releases() == {USUAL} and (found := parity.recorder(running.project, running.directory.name, bool(running.twins()))):
+            config.pluginmanager.register(found)
 
 
 def pytest_collection_modifyitems(config, items):

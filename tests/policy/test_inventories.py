@@ -22,6 +22,7 @@ PLATFORM = {
     "aiko_environment",
     "aiko_frontend_clients",
     "aiko_groups",
+    "aiko_own_address",
     "aiko_redis_clients",
     "aiko_runtime",
     "aiko_secrets_file",
