@@ -68,6 +68,9 @@ def test_what_is_built_has_no_compiler(host):
         found = host.run(f"{look} 'command -v gcc cc make pip npm apt-get curl || true'").stdout.split()
         assert not set(found) - {"/usr/bin/apt-get"}, found
         assert host.check_output(f"{look} 'id -u'") != "0"
+        bill = json.loads(host.check_output(f"aiko-sbom localhost/aiko/{name}:current"))
+        kinds = {one["purl"].split("/")[0] for one in bill["components"]}
+        assert {"pkg:deb", "pkg:pypi" if name == "backend" else "pkg:npm"} <= kinds
 
 
 @pytest.mark.ledger("SY1")
