@@ -70,9 +70,10 @@ molecule: setup ## One role's tests: make molecule ROLE=redis [DIST=bookworm]
 	@$(LAB) setup --browser
 	@molecule/run $(ROLE)$(if $(filter bookworm,$(DIST)),:bookworm)
 
-bench: setup ## Figures: boot, converges, one package transaction as the floor, the frontend, monitoring, backups
+bench: setup ## Figures: boot, converges, one package transaction as the floor, the frontend, monitoring, backups, containers
 	@$(LAB) setup --browser
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench_containers
 
 lock: setup ## Make the hash locks anew from requirements*.in
 	env -u PIP_FIND_LINKS -u UV_FIND_LINKS uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
