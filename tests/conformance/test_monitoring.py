@@ -35,8 +35,8 @@ def test_every_target_is_up(host):
     variables = host.ansible.get_variables()
     groups = variables["groups"]
     # A host in none of them has nothing of the platform.
-    members = {name for group in variables["aiko_groups"] for name in groups[group]}
-    expected = {(job, name) for job, group in JOBS.items() for name in groups[group]} | {("node", name) for name in members}
+    members = {name for group in variables["aiko_groups"] for name in groups.get(group, [])}
+    expected = {(job, name) for job, group in JOBS.items() for name in groups.get(group, [])} | {("node", name) for name in members}
 
     def up() -> set[tuple[str, str]]:
         return {(one["metric"]["job"], one["metric"]["instance"]) for one in ask(host, "up == 1")}
