@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import uuid
 
 import pytest
 from scenario import eventually
 
-from tests.conformance.conftest import account, site  # noqa: F401 - fixtures
+from tests.conformance.conftest import Site, platform_address
 
 UNITS = ["aiko-*", "nginx", "postgresql@*", "redis-server@*", "prometheus*"]
 # What is about the machine itself, and what is no service.
@@ -93,9 +94,11 @@ def test_everything_is_back_after_a_reboot(scenario, host):
 
 
 @pytest.mark.ledger("SY1", "PG6", "RD3")
-def test_switching_to_packages_and_back_keeps_the_data(host, converge, site, account):  # noqa: F811 - fixtures
+def test_switching_to_packages_and_back_keeps_the_data(host, converge):
     """An operator who tries the one must be able to go back to the other; nothing that somebody wrote may be lost."""
-    email, password, _token = account
+    site = Site(platform_address(host), "aiko.test")
+    person = {"email": f"{uuid.uuid4().hex}@example.com", "password": f"correct-horse-{uuid.uuid4().hex}"}
+    assert site.patient("POST", "/api/auth/register", body={**person, "name": "Ada"}).status == 201
     host.check_output("aiko-redis queue SET kept-across-modes yes; echo kept > /var/lib/aiko/uploads/kept")
     tables = f"cd / && runuser -u postgres -- psql -XtA -d systeme_intelligent -c \"{TABLES}\""
     before = host.check_output(tables)
@@ -108,6 +111,6 @@ def test_switching_to_packages_and_back_keeps_the_data(host, converge, site, acc
         assert host.check_output(tables) == before, mode
         assert host.check_output("aiko-redis queue GET kept-across-modes") == "yes", mode
         assert host.check_output("cat /var/lib/aiko/uploads/kept") == "kept", mode
-        assert site.patient("POST", "/api/auth/login", body={"email": email, "password": password}).status == 200, mode
+        assert site.patient("POST", "/api/auth/login", body=person).status == 200, mode
         quadlets = host.run("ls /etc/containers/systemd/*.container").stdout.split()
         assert bool(quadlets) == running, quadlets
