@@ -124,7 +124,7 @@ def test_build_input_is_another_release_and_environment_is_not(host, converge):
 def test_switch_loses_no_request(host, converge):
     """Teachers release in the middle of a lesson; a request that is under way is answered by the release that took it."""
     before = status(host)["slot"]
-    host.check_output("rm -f /run/hammer.stop /run/slow.go")
+    host.check_output("rm -f /run/hammer.stop /var/cache/aiko-frontend/slow.go")
     host.check_output("systemd-run --quiet --unit=hammer --property=StandardOutput=truncate:/run/hammer.out python3 -c %s", HAMMER)
     slow = "systemd-run --quiet --unit=slow --property=StandardOutput=truncate:/run/slow.out python3 -c %s /?hold"
     host.check_output(slow, ASK)
@@ -136,7 +136,7 @@ def test_switch_loses_no_request(host, converge):
         eventually(lambda: get(host)["mood"] == "new" and status(host)["slot"] != before, "the other slot serves", 90, every=0.5)
     finally:
         # Only now, while the old one drains, is it answered.
-        host.check_output("touch /run/slow.go")
+        host.check_output("touch /var/cache/aiko-frontend/slow.go")
         switch.join()
     host.check_output("touch /run/hammer.stop; while systemctl is-active --quiet hammer slow; do :; done")
     plays[0].succeeded()

@@ -13,7 +13,7 @@ const server = http.createServer((request, response) => {
   if (!url.searchParams.has("hold")) return response.end(body);
   held += 1;
   const look = setInterval(() => {
-    if (!existsSync("/run/slow.go")) return;
+    if (!existsSync("/var/cache/aiko-frontend/slow.go")) return;
     clearInterval(look);
     response.end(body);
   }, 100);
