@@ -38,7 +38,7 @@ def worker_quadlets(pools: dict, quadlet: dict, address: str, port: int) -> dict
     """The quadlets of a host's pools: each publishes the metrics of its own, on loopback too.
 
     Args:
-        quadlet: what all have in common; ``{port}`` in HealthCmd is the pool's.
+        quadlet: what all have in common; ``{port}`` in HealthCmd, if there is one, is the pool's.
         address: the address on which pools serve their metrics beside loopback.
         port: that of the first pool by name; the next ones follow.
     """
@@ -46,7 +46,8 @@ def worker_quadlets(pools: dict, quadlet: dict, address: str, port: int) -> dict
     for number, name in enumerate(sorted(pools)):
         own = port + number
         published = [f"{host}:{own}:{own}" for host in sorted({"127.0.0.1", address})]
-        container = {**quadlet["Container"], "PublishPort": published, "HealthCmd": quadlet["Container"]["HealthCmd"].format(port=own)}
+        check = quadlet["Container"].get("HealthCmd")
+        container = {**quadlet["Container"], "PublishPort": published, "HealthCmd": check.format(port=own) if check else None}
         units[f"aiko-worker@{name}.container"] = {**quadlet, "Container": container}
     return units
 
