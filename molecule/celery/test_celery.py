@@ -253,7 +253,7 @@ def test_no_task_is_lost(host, app, inspect, scaled):
         print('0')
     """)
     # The host's own numbers: a pool in a container knows others.
-    host.check_output(f"pkill -9 --parent {process(host, 'aiko-worker@ai')}")
+    eventually(lambda: host.run(f"pkill -9 --parent {process(host, 'aiko-worker@ai')}").rc == 0, "the pool's processes are killed")
     host.check_output(f"kill -9 {process(host, 'aiko-worker@default')}")
     host.check_output("systemctl restart redis-server@queue")
     host.check_output(f"kill -9 {process(host, 'aiko-worker@priority')}")

@@ -42,7 +42,8 @@ def neighbour(host):
 @pytest.mark.ledger("SY1", "SY4")
 def test_a_neighbour_reaches_what_is_published_and_no_container(host, image, neighbour):
     """Redis' own address would be a door beside the one that its settings name."""
-    listen = "podman run --rm --detach --pull=never --network=smart-system-network --publish=192.0.2.1:7001:7000 --name=peer"
+    published = "--publish=192.0.2.1:7001:7000 --publish=127.0.0.1:7002:7000"
+    listen = f"podman run --rm --detach --pull=never --network=smart-system-network {published} --name=peer"
     host.check_output(f"{listen} --entrypoint=redis-server %s --port 7000 --bind 0.0.0.0 --protected-mode no", image)
     try:
         address = host.check_output("podman inspect peer --format='{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'")
@@ -50,6 +51,12 @@ def test_a_neighbour_reaches_what_is_published_and_no_container(host, image, nei
         eventually(lambda: "PONG" in host.run(ask % f"{address}/7000").stdout, "the host reaches it")
         assert "PONG" in neighbour(ask % "192.0.2.1/7001").stdout
         assert neighbour(ask % f"{address}/7000").rc != 0
+        # One that takes this host for the way to its own loopback.
+        assert "PONG" in host.run(ask % "127.0.0.1/7002").stdout
+        host.check_output("ip -netns wire route add 127.0.0.1 via 192.0.2.1 table 7; ip -netns wire rule add pref 0 to 127.0.0.1 lookup 7; "
+                          "ip -netns wire rule delete lookup local; ip -netns wire rule add pref 9 lookup local; "
+                          "ip netns exec wire sysctl -q net.ipv4.conf.all.route_localnet=1")
+        assert neighbour(ask % "127.0.0.1/7002").rc != 0
         # Debian's own rules begin with taking all others away.
         host.check_output("systemctl start nftables && systemctl reload nftables && podman network reload --all")
         assert neighbour(ask % f"{address}/7000").rc != 0

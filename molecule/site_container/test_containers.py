@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+import time
 import uuid
 
 import pytest
@@ -32,6 +35,41 @@ def containers(host) -> dict[str, dict]:
 def ready(host) -> bool:
     script = "import urllib.request as u; u.urlopen('http://127.0.0.1:5000/health/detailed', timeout=10)"
     return host.run("python3 -c %s", script).rc == 0 and "pong" in host.run("aiko-celery inspect ping --timeout 3").stdout
+
+
+@contextlib.contextmanager
+def away(site):
+    """Ask for the site's health all the time; gives the seconds of which it gave no good answer, summed and counted one by one."""
+    missed, over = [], threading.Event()
+
+    def ask() -> None:
+        last = time.monotonic()
+        while not over.is_set():
+            try:
+                good = site.ask("GET", "/health").status == 200
+            except OSError:
+                good = False
+            now = time.monotonic()
+            if not good:
+                missed.append(now - last)
+            last = now
+            over.wait(0.3)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield missed
+    finally:
+        over.set()
+        asking.join()
+
+
+def record(scenario, mode: str, missed: list[float]) -> None:
+    """Keep how long visitors had to wait: a figure, and none that a test could judge on a machine that does other things as well."""
+    path = scenario.project / "artefacts/switching.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({**known, f"to {mode}": round(sum(missed), 1)}, indent=1) + "\n")
 
 
 @pytest.mark.ledger("SY1")
@@ -94,7 +132,7 @@ def test_everything_is_back_after_a_reboot(scenario, host):
 
 
 @pytest.mark.ledger("SY1", "PG6", "RD3")
-def test_switching_to_packages_and_back_keeps_the_data(host, converge):
+def test_switching_to_packages_and_back_keeps_the_data(scenario, host, converge):
     """An operator who tries the one must be able to go back to the other; nothing that somebody wrote may be lost."""
     site = Site(platform_address(host), "aiko.test")
     person = {"email": f"{uuid.uuid4().hex}@example.com", "password": f"correct-horse-{uuid.uuid4().hex}"}
@@ -104,7 +142,9 @@ def test_switching_to_packages_and_back_keeps_the_data(host, converge):
     before = host.check_output(tables)
     assert before
     for mode, running in (("native", False), ("container", True)):
-        converge({"aiko_runtime": mode}).succeeded()
+        with away(site) as missed:
+            converge({"aiko_runtime": mode}).succeeded()
+        record(scenario, mode, missed)
         eventually(lambda: ready(host), f"the site is well, {mode}", 60, every=0.5)
         assert (set(containers(host)) == EXPECTED) if running else (host.run("podman ps --quiet").stdout == ""), mode
         assert host.check_output("systemctl --failed --plain --no-legend") == "", mode
