@@ -40,7 +40,9 @@ class Recorder:
         """A test's name without its run mode, and that run mode."""
         path, _, test = nodeid.partition("::")
         name, bracket, parameters = test.partition("[")
-        parts = parameters.rstrip("]").split("-") if bracket else []
+        # The host that testinfra's own parameter names is no part of what is asked.
+        parameters = re.sub(r"ansible://[a-z]+-[a-z]+-?", "", parameters.rstrip("]"))
+        parts = parameters.split("-") if bracket and parameters else []
         mode = next((part for part in parts if part in MODES), self.alone)
         rest = [part for part in parts if part not in MODES]
         return f"{pathlib.Path(path).name}::{name}" + (f"[{'-'.join(rest)}]" if rest else ""), mode

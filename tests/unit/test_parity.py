@@ -3,6 +3,8 @@
 import json
 import types
 
+import pytest
+
 from tests.unit.support import load
 
 recording = load("molecule/_shared/parity.py")
@@ -18,6 +20,8 @@ def test_a_test_is_known_by_its_name_whatever_the_run_mode(tmp_path):
     found = recording.Recorder(tmp_path / "x.json")
     assert found.place("m/test_r.py::test_a[container-6379]") == ("test_r.py::test_a[6379]", "container")
     assert found.place("test_r.py::test_a[6379-native]") == ("test_r.py::test_a[6379]", "native")
+    assert found.place("test_r.py::test_a[ansible://site-container-fr-6379]") == ("test_r.py::test_a[fr-6379]", "")
+    assert found.place("test_r.py::test_b[ansible://site-trixie]")[0] == found.place("test_r.py::test_b")[0]
     assert found.place("test_r.py::test_b") == ("test_r.py::test_b", "")
 
 
@@ -36,7 +40,9 @@ def test_the_table_counts_and_names(tmp_path):
     (tmp_path / "site_container.json").write_text(json.dumps({"a": {"container": "passed"}}))
     (tmp_path / "redis.json").write_text(json.dumps({
         "c": {"native": "passed", "container": "left to the other"}, "d": {"native": "passed", "container": "failed"}}))
-    page = table.table(table.read(tmp_path))
+    page = table.table(table.read(tmp_path), {"b": "it is a test"})
     assert "| redis | 0 | 1 | 0 | 1 |" in page
     assert "| site | 1 | 0 | 1 | 0 |" in page
-    assert "- site: `b` (native passed)" in page
+    assert "- site, `b`, native alone: it is a test.\n" in page
+    with pytest.raises(SystemExit, match="nobody says why b is asked"):
+        table.table(table.read(tmp_path), {})
