@@ -10,6 +10,8 @@ import time
 PASSING = ("aiko-backend-check@", "aiko-frontend-check@")
 # What is released by taking turns in two slots.
 PARTS = ("backend", "frontend")
+# What runs a release of the application.
+RELEASED = ("aiko-backend", "aiko-worker@", "aiko-beat", "aiko-frontend")
 # Their timers start them; what they do is in the lines on backups.
 BACKUPS = ("aiko-backup.service", "aiko-backup-drill.service")
 HOUR, DAY = 3600, 86400
@@ -141,7 +143,7 @@ def status_table(hostvars: dict, hosts: list[str], now: float | None = None) -> 
         for row in _units(variables):
             name = row["unit"].removesuffix(".service")
             known = versions.get(name) or versions.get(name.split("@")[0].split("-")[0], "")
-            released = name.startswith("aiko-") and row["unit"] not in BACKUPS
+            released = name.startswith(RELEASED)
             version = f"release {_release(variables, name)}" if released else known
             rows.append((host, name, f"{row['active']} ({row['sub']})", version))
         urls += _backup_lines(host, variables, now)
