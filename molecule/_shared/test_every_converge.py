@@ -4,6 +4,8 @@ import pytest
 
 
 @pytest.mark.any_release
+# Of containers the whole site is asked, in site_container.
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP6")
 def test_check_mode_of_a_converged_host_announces_nothing(converge):
     """Operators trust --check before they touch production; a change that would never happen teaches them not to."""
