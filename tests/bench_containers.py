@@ -88,6 +88,7 @@ def requests(run: Callable[[str], str], path: str) -> tuple[float, float]:
     """Requests a second and the 99th percentile in milliseconds, from the host itself."""
     command = f"wrk --threads 1 --connections 8 --duration 8s --timeout 30s --latency --header 'Host: {DOMAIN}' 'https://127.0.0.1{path}'"
     out = run(command)
+    assert "Non-2xx" not in out, out
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", out).groups()
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
