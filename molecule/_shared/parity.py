@@ -53,4 +53,4 @@ def recorder(project: pathlib.Path, scenario: str, twins: bool) -> Recorder | No
     alone = {"site": "native", "site_container": "container"}.get(scenario, "")
     if not (twins or alone):
         return None
-    return Recorder(project / "artefacts/parity" / f"{re.sub('[^a-z0-9_]', '_', scenario)}.json", alone)
+    return Recorder(project / "artefacts/parity" / f"{scenario}.json", alone)

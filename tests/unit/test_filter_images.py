@@ -81,3 +81,14 @@ def test_settings_are_toml():
 def test_logins_are_what_podman_reads():
     auths = json.loads(images.registry_logins({"registry.example.com": {"username": "u", "password": "p:w"}}))["auths"]
     assert base64.b64decode(auths["registry.example.com"]["auth"]) == b"u:p:w"
+
+
+def test_a_container_runs_as_the_hosts_account_with_its_secrets():
+    """Files belong to the same account in both run modes, and a secret to that account alone."""
+    passwd = {"aiko-x": ["x", "990", "991"]}
+    assert images.container_account(passwd, "aiko-x", "/home") == {
+        "User": "990", "Group": "991", "PodmanArgs": "--passwd-entry=aiko-x:*:990:991::/home:/usr/sbin/nologin"}
+    assert images.container_account({}, "aiko-x")["User"] == "65534", "in check mode it is not there yet"
+    found = images.application_account(passwd, "aiko-x", ["SECRET_KEY"], ["TIMEZONE"])
+    assert found["Secret"] == ["aiko-backend-secret-key,type=mount,target=/run/credentials/SECRET_KEY,uid=990,mode=0400"]
+    assert found["PodmanArgs"][1:] == ["--umask=0007", "--env=TIMEZONE"]

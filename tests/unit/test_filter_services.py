@@ -232,3 +232,14 @@ def test_status_of_a_host_without_anything():
     bare = {"group_names": [], "__status_units": {"stdout": ""}, "__status_packages": {"stdout": ""}, "__status_backend": {"skipped": True}}
     assert status.status_table({"bare": bare}, ["bare"]) == ["HOST  SERVICE  STATE  VERSION"]
     assert status.status_problems({"bare": bare}, ["bare"]) == []
+
+
+def test_each_pool_that_is_a_container_publishes_its_own_metrics():
+    """One port for two pools would let but one of them start."""
+    quadlet = {"Unit": {"Description": "pool %i"}, "Container": {"Image": "x", "HealthCmd": "ask {port}"}}
+    made = celery.worker_quadlets({"b": {}, "a": {}}, quadlet, "10.89.61.1", 9540)
+    assert list(made) == ["aiko-worker@a.container", "aiko-worker@b.container"]
+    assert made["aiko-worker@b.container"]["Container"] == {
+        "Image": "x", "HealthCmd": "ask 9541", "PublishPort": ["10.89.61.1:9541:9541", "127.0.0.1:9541:9541"]}
+    silent = celery.worker_quadlets({"a": {}}, {"Container": {"HealthCmd": None}}, "127.0.0.1", 9540)["aiko-worker@a.container"]
+    assert silent["Container"] == {"HealthCmd": None, "PublishPort": ["127.0.0.1:9540:9540"]}

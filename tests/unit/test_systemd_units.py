@@ -335,6 +335,19 @@ def quadlets(tmp_path, monkeypatch):
     return place
 
 
+def test_a_stranger_that_is_a_container_loses_its_quadlet(settle, systemd, quadlets):
+    """It starts with the host as long as its quadlet is there: stopping it would last until the next boot."""
+    for name in ("pool@kept", "pool@old"):
+        (quadlets / f"{name}.container").write_text("x")
+        os.utime(quadlets / f"{name}.container", (1_000_000, 1_000_000))
+        systemd.unit(f"{name}.service", 100, UnitFileState="generated", SourcePath=str(quadlets / f"{name}.container"))
+    wanted = {"name": "pool@kept.service", "enabled": True, "state": "started"}
+    done = settle(wanted, exclusive=["pool@*.service"])
+    assert done["actions"] == ["stop pool@old.service", f"remove {quadlets / 'pool@old.container'}"]
+    assert [path.name for path in quadlets.iterdir()] == ["pool@kept.container"]
+    assert systemd.actions()[-1] == "daemon-reload"
+
+
 def test_a_service_that_becomes_a_container_stops_first(settle, systemd, quadlets):
     """Read first, the container would start beside the service that still writes to the same data."""
     (quadlets / "demo.container").write_text("x")
