@@ -101,6 +101,37 @@ def test_a_set_that_was_being_marked_when_the_run_was_killed_is_one():
     assert (one.snapshots["manifest"], one.former, one.proven, one.label) == ("8", ["2"], 1767600000, "20260101-020000F")
 
 
+class Marked(Repository):
+    """restic, while a trial restore in another process marks the only set: the first `stale` answers are of before."""
+
+    def __init__(self, before, after, manifests, stale):
+        super().__init__(after, manifests)
+        self.answers = [before] * stale
+
+    def snapshots(self, *_):
+        return self.answers.pop() if self.answers else self.found
+
+    def read(self, snapshot, name):
+        if snapshot not in self.manifests:
+            raise Failed(f"failed to load snapshot {snapshot}: no such file or directory")
+        return super().read(snapshot, name)
+
+
+@pytest.mark.parametrize("before", [[snapshot(1, "id:20260101_020000", "part:manifest")], []], ids=["the former", "neither"])
+def test_a_set_that_is_marked_while_somebody_reads_it_is_found(before):
+    """A restore takes no lock, and must not fail for a trial restore that ends at that moment."""
+    after = [snapshot(2, "id:20260101_020000", "part:manifest", "proven:5")]
+    repository = Marked(before, after, {"2": json.dumps({"format": 1, "id": "20260101_020000"})}, stale=1)
+    assert manifest.load(repository, manifest.find(repository, "latest"))["id"] == "20260101_020000"
+
+
+@pytest.mark.parametrize("after", [[snapshot(1, "id:20260101_020000", "part:manifest")], []], ids=["there", "gone"])
+def test_a_manifest_that_cannot_be_read_is_no_race(after):
+    repository = Marked([snapshot(1, "id:20260101_020000", "part:manifest")], after, {}, stale=1)
+    with pytest.raises(Failed, match="failed to load snapshot 1"):
+        manifest.load(repository, manifest.find(repository, "latest"))
+
+
 class Marking(Repository):
     """restic, on a disk that takes the mark or does not."""
 

@@ -81,14 +81,21 @@ def complete(restic: Restic) -> list[Set]:
 
 def find(restic: Restic, wanted: str) -> Set:
     """The set of an id, or the newest one for `latest`; Failed with those that there are."""
-    known = complete(restic)
     if wanted != "latest" and not IDENTIFIER.fullmatch(wanted):
         raise Failed(f"backup_id is '{wanted}'. Expected: YYYYMMDD_HHMMSS, for example 20260121_143000, or latest")
-    chosen = known[-1:] if wanted == "latest" else [one for one in known if one.identifier == wanted]
+    chosen, known = _chosen(restic, wanted)
+    if not chosen:
+        # restic lists first and then reads: of a set that is marked meanwhile it may read neither snapshot.
+        chosen, known = _chosen(restic, wanted)
     if not chosen:
         have = ", ".join(one.identifier for one in known) or "none"
         raise Failed(f"there is no complete backup {wanted} in {restic.settings['repository']}. Expected: one of those there are: {have}")
     return chosen[0]
+
+
+def _chosen(restic: Restic, wanted: str) -> tuple[list[Set], list[Set]]:
+    known = complete(restic)
+    return known[-1:] if wanted == "latest" else [one for one in known if one.identifier == wanted], known
 
 
 def refuse_unreadable(restic: Restic) -> None:
@@ -113,7 +120,7 @@ def prove(restic: Restic, one: Set, moment: int) -> None:
 def load(restic: Restic, one: Set) -> dict:
     """Read a set's manifest; Failed when it is not what its tags say. Whether its parts are there is asked by `refuse_lost`."""
     try:
-        found = json.loads(restic.read(one.snapshots["manifest"], NAME))
+        found = json.loads(_read(restic, one))
     except json.JSONDecodeError as error:
         raise Failed(f"the manifest of backup {one.identifier} cannot be read: {error}. Remedy: choose another backup") from error
     if found.get("format") != FORMAT:
@@ -122,6 +129,17 @@ def load(restic: Restic, one: Set) -> dict:
     if found.get("id") != one.identifier:
         raise Failed(f"backup {one.identifier} has the manifest of {found.get('id')}. Remedy: choose another backup")
     return found
+
+
+def _read(restic: Restic, one: Set) -> str:
+    """Who only reads waits for nobody; a trial restore that ends now puts another snapshot in the place of its set's manifest."""
+    try:
+        return restic.read(one.snapshots["manifest"], NAME)
+    except Failed:
+        now = [other.snapshots["manifest"] for other in _chosen(restic, one.identifier)[0]]
+        if now in ([], [one.snapshots["manifest"]]):
+            raise
+        return restic.read(now[0], NAME)
 
 
 def refuse_lost(one: Set, manifest: dict, parts: Iterable[str]) -> None:
