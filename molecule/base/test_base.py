@@ -43,6 +43,12 @@ def test_kernel_settings_survive_a_reboot(host):
     assert "/sys/kernel/mm/transparent_hugepage/enabled - - - - madvise" in host.file("/etc/tmpfiles.d/aiko-hugepages.conf").content_string
 
 
+@pytest.mark.ledger("NX2")
+def test_ports_are_used_again(host):
+    """Where nginx has a host of its own, the ports of its requests to the backend's host would be used up; molecule/nginx has the story."""
+    assert host.check_output("cat /proc/sys/net/ipv4/tcp_tw_reuse") == "1"
+
+
 @pytest.mark.any_release
 @pytest.mark.ledger("RD6")
 def test_settings_the_kernel_refuses_are_a_warning(host, converge):

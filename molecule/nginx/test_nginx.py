@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -273,6 +274,23 @@ def test_clients_are_counted_apart(client, host, rested):
 def test_health_is_not_limited(client, path):
     """A monitor that is refused reports an outage that is none."""
     assert {answer.status for answer in client.burst(path, 200)} == {200}
+
+
+@pytest.mark.ledger("NX2")
+def test_ports_are_used_again(host, client, rested):
+    """Each request takes one for its upstream, which then waits for a minute: a busy site would have none left."""
+    into = f"nsenter --net --target={host.check_output('pgrep -o -x -u www-data nginx')} sysctl"
+    before = host.check_output(f"{into} --values net.ipv4.ip_local_port_range")
+    host.check_output(f"{into} --write net.ipv4.ip_local_port_range='40000 40099'")
+    try:
+        connection = client.connection()
+        for _ in range(4):
+            # Who closes first is who has to wait: here it is nginx, as it mostly is with the backend.
+            assert [client.ask(connection, "/patient").status for _ in range(50)] == [200] * 50
+            # Those of the last second are left alone, in case that something of theirs is still on its way.
+            time.sleep(2)
+    finally:
+        host.check_output(f"{into} --write net.ipv4.ip_local_port_range='{before}'")
 
 
 @pytest.mark.ledger("NX2")

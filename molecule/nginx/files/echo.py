@@ -1,7 +1,8 @@
 """An upstream that answers with what reached it: python3 echo.py NAME PORT ADDRESS...
 
 Its other answers: /missing is 404; /stream begins, and ends when somebody asks for /go-on; a page with a policy of its own at
-/policy; a file for ever below /_next/static/; and whoever wants to upgrade hears everything twice.
+/policy; a file for ever below /_next/static/; a connection that it does not close at once at /patient; and whoever wants to upgrade
+hears everything twice.
 """
 
 import http.server
@@ -9,6 +10,7 @@ import json
 import socket
 import sys
 import threading
+import time
 
 name, port, addresses = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 go_on = threading.Event()
@@ -38,6 +40,8 @@ class Echo(http.server.BaseHTTPRequestHandler):
             self.send_header("Cache-Control", "public, max-age=31536000, immutable")
         self.end_headers()
         self.wfile.write(body)
+        if path.endswith("/patient"):
+            time.sleep(0.2)
 
     def stream(self):
         go_on.clear()
