@@ -21,6 +21,7 @@ mode can be asked.
 
 # File, or file::test, to the reason.
 REASONS = {
+    "test_archive.py": "it is about what a container sees of its host, and about images",
     "test_containers.py": "it is about containers, and about switching to packages and back",
     "test_dashboards.py": "the metrics are the same, and so are the panels; what is asked has its own tests in both",
     "test_drills.py": "the same rules and exporters raise the alerts; the drills take many minutes",
