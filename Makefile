@@ -32,17 +32,14 @@ $(STAMP): requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-# In run mode container the host brings images along, and has no backups.
-CONTAINERS := $(filter container,$(RUNTIME))
-PLAYBOOK := ansible-playbook $(if $(CONTAINERS),--inventory inventories/lab/hosts.yml)
 up: setup ## Boot a throw-away host and deploy the site on it (DIST=trixie|bookworm RUNTIME=native|container)
 	@$(LAB) setup
-	@$(LAB) up $(HOST) --dist $(DIST) $(if $(CONTAINERS),--images)
-	$(PLAYBOOK) --extra-vars aiko_runtime=$(RUNTIME) site.yml
+	@$(LAB) up $(HOST) --dist $(DIST) $(if $(filter container,$(RUNTIME)),--images)
+	ansible-playbook --extra-vars aiko_runtime=$(RUNTIME) site.yml
 	@$(MAKE) --no-print-directory status
 
 status: setup ## What runs where, in which version, and whether it is well
-	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer $(PLAYBOOK) playbooks/status.yml
+	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.timer ansible-playbook playbooks/status.yml
 
 # A shell may export LINES, the height of its window.
 NUMBER = $(if $(filter command,$(origin LINES)),$(LINES))

@@ -131,9 +131,6 @@ def _run_mode(variables: dict, groups: dict) -> list[str]:
     if release == "bookworm":
         return ["aiko_runtime is container, but this is Debian 12, whose Podman cannot run containers as systemd's own units. "
                 "Expected: Debian 13 or newer. Remedy: set aiko_runtime: native for this host, or install Debian 13"]
-    if groups.get("backup"):
-        return ["aiko_runtime is container, and backups do not reach into containers yet. Expected: an empty group backup. Remedy: "
-                "set aiko_runtime: native for this host, or leave the group empty"]
     return []
 
 

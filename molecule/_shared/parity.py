@@ -50,7 +50,8 @@ class Recorder:
 
 def recorder(project: pathlib.Path, scenario: str, twins: bool) -> Recorder | None:
     """The recorder of a scenario that tells something of both run modes; None for the others."""
-    alone = {"site": "native", "site_container": "container"}.get(scenario, "")
+    other = f"{scenario}_container"
+    alone = "container" if scenario.endswith("_container") else "native" if (project / "molecule" / other).is_dir() else ""
     if not (twins or alone):
         return None
     return Recorder(project / "artefacts/parity" / f"{scenario}.json", alone)

@@ -103,7 +103,13 @@ def untouched(host) -> list[str]:
     ]
 
 
-def address(scenario: Scenario, name: str) -> str:
+def called(scenario: Scenario, part: str) -> str:
+    """A host by what it is to the scenario: each run mode has one, with hosts of its own."""
+    return f"{scenario.names[0].rpartition('-')[0]}-{part}"
+
+
+def address(scenario: Scenario, part: str) -> str:
+    name = called(scenario, part)
     return next(host["address"] for host in json.loads(scenario.lab("list", "--json"))["hosts"] if host["name"] == name)
 
 
@@ -127,13 +133,13 @@ def restore(scenario: Scenario, *words: str, confirm: bool = True) -> Play:
 
 
 @pytest.fixture(scope="module")
-def app(hosts):
-    return hosts["restore-app"]
+def app(scenario, hosts):
+    return hosts[called(scenario, "app")]
 
 
 @pytest.fixture(scope="module")
-def store(hosts):
-    return hosts["restore-store"]
+def store(scenario, hosts):
+    return hosts[called(scenario, "store")]
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +152,7 @@ def backup(store):
 def first(scenario, app, backup) -> str:
     """The id of a backup of a platform that is in use, made while somebody writes as fast as can be."""
     # She may be there already on hosts that were kept.
-    assert ask(address(scenario, "restore-app"), "/api/auth/register", PERSON | {"name": "Ada"})[0] in (201, 409)
+    assert ask(address(scenario, "app"), "/api/auth/register", PERSON | {"name": "Ada"})[0] in (201, 409)
     sql(app, "DROP TABLE IF EXISTS load, fixed, moments; CREATE TABLE load (number int, sum text); "
              "CREATE TABLE fixed AS SELECT i, md5(i::text) AS text, i / 7.0 AS number FROM generate_series(1, 20000) AS i; "
              "CREATE TABLE moments (name text)")
@@ -179,6 +185,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP2")
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_meant_is_refused(scenario, app, first, case):
@@ -200,6 +207,7 @@ def test_it_asks_first(scenario, app, first):
     assert untouched(app) == before
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP2")
 @pytest.mark.parametrize(("changes", "message"), [
     ({"version": "99.1"}, ["is of PostgreSQL 99, newer than PostgreSQL 17 on restore-app"]),
@@ -219,6 +227,7 @@ def test_what_does_not_fit_is_refused(scenario, app, store, first, changes, mess
     assert untouched(app) == before
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP2")
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize(("part", "place", "message"), [
@@ -236,6 +245,7 @@ def test_what_is_damaged_is_refused(scenario, app, store, first, part, place, me
     assert untouched(app) == before
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP2")
 def test_a_wrong_key_is_refused(scenario, app, store, first):
     """The key is all that the repository is worth; whoever brings another one has to know that it is the key."""
@@ -284,7 +294,7 @@ def test_the_same_host_by_its_id(scenario, app, first, before):
     restore(scenario, f"backup_id={first}").succeeded()
     check_restored(app, before, contents(app))
     assert len(sql(app, "SELECT number FROM load").split()) < len([path for path in before.files if path.startswith("./load/")])
-    status, answer = ask(address(scenario, "restore-app"), "/api/auth/login", PERSON)
+    status, answer = ask(address(scenario, "app"), "/api/auth/login", PERSON)
     assert status == 200 and answer["access_token"]
     assert "pong" in app.check_output("aiko-celery inspect ping --timeout 5")
     assert sql(app, "SELECT count(*) FROM pg_settings WHERE pending_restart") == "0"
@@ -303,6 +313,7 @@ def test_it_can_be_undone(scenario, app, first, before):
     assert app.check_output("ls -d /var/lib/*/*.before-* /var/lib/postgresql/17/*.before-* 2>/dev/null || true") == ""
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP2", "BE5")
 def test_a_single_part(scenario, app, first, before):
     """Files were lost; the database of today stays, and does not even restart."""
@@ -372,6 +383,7 @@ def kill(scenario: Scenario, host, task: str, command: str, sign: str, *words: s
         play.wait()
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP2")
 def test_what_was_killed_is_called_again(scenario, app, first, before):
     """Connections drop, laptops close; the same words finish what has begun, wherever it was."""
@@ -383,7 +395,7 @@ def test_what_was_killed_is_called_again(scenario, app, first, before):
     restore(scenario, "backup_id=latest", "parts=redis").refused("an earlier restore has begun to replace data", f"-e backup_id={first}")
     restore(scenario, f"backup_id={first}").succeeded()
     check_restored(app, before, contents(app))
-    assert ask(address(scenario, "restore-app"), "/api/auth/login", PERSON)[0] == 200
+    assert ask(address(scenario, "app"), "/api/auth/login", PERSON)[0] == 200
 
 
 @pytest.fixture(scope="module")
@@ -391,20 +403,20 @@ def elsewhere(scenario, tmp_path_factory) -> Scenario:
     """The same environment with the new host in the place of the old one: what an operator has who has lost it."""
     directory = tmp_path_factory.mktemp("elsewhere") / "inventory"
     directory.mkdir()
-    own = scenario.ephemeral / "inventory"
+    own, fresh = scenario.ephemeral / "inventory", called(scenario, "fresh")
     for name in ("group_vars", "hosts"):
         (directory / name).symlink_to(os.path.realpath(own / name))
-    text = (own / "ansible_inventory.yml").read_text().replace("restore-app", "restore-fresh")
+    text = (own / "ansible_inventory.yml").read_text().replace(called(scenario, "app"), fresh)
     pathlib.Path(directory, "ansible_inventory.yml").write_text(text)
-    assert "restore-fresh" in yaml.safe_load(text)["all"]["hosts"]
+    assert fresh in yaml.safe_load(text)["all"]["hosts"]
     return dataclasses.replace(scenario, ephemeral=directory.parent)
 
 
 @pytest.mark.ledger("OP2", "PG6", "BE5", "SY2")
 def test_a_new_host(scenario, elsewhere, app, store, first, before, backup, capsys):
     """The old one burned: there is the repository, the inventory and the vault's password, and people wait."""
-    scenario.lab("kill", "restore-app")
-    fresh = elsewhere.connect("restore-fresh")
+    scenario.lab("kill", called(scenario, "app"))
+    fresh = elsewhere.connect(called(scenario, "fresh"))
     # It kept the backups once.
     for path in LEFT_BEHIND:
         fresh.check_output("mkdir -p $(dirname %s) && touch %s", path, path)
@@ -419,7 +431,7 @@ def test_a_new_host(scenario, elsewhere, app, store, first, before, backup, caps
     restore(elsewhere, f"backup_id={first}").succeeded()
     done = time.monotonic()
     check_restored(fresh, before, contents(fresh))
-    status, answer = ask(address(scenario, "restore-fresh"), "/api/auth/login", PERSON)
+    status, answer = ask(address(scenario, "fresh"), "/api/auth/login", PERSON)
     assert status == 200 and answer["access_token"]
     with capsys.disabled():
         print(f"\na new host: built in {built - began:.0f} s, restored in {done - built:.0f} s")

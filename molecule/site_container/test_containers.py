@@ -122,6 +122,17 @@ def test_services_find_each_other_by_name_in_containers(host):
         assert host.check_output(f"podman exec nginx getent hosts {name}").split()[0] == "10.89.61.1"
 
 
+@pytest.mark.ledger("OP1")
+def test_a_backup_of_containers_is_made_and_proved(host):
+    """By the timers' own units, with all that these may not do."""
+    host.check_output("systemctl start aiko-backup aiko-backup-drill")
+    assert "proven 2" in host.check_output("aiko-backup list").splitlines()[-1]
+    writes = [mount["Source"] for mount in containers(host)["postgres"]["Mounts"] if mount["RW"]]
+    assert sorted(writes) == ["/run/postgresql", "/var/lib/aiko-backup/pgbackrest", "/var/lib/postgresql"]
+    # The host's own Redis is there for its programs.
+    assert host.run("systemctl is-enabled redis-server").stdout.strip() == "disabled"
+
+
 @pytest.mark.ledger("OP6", "PG6", "RD3")
 def test_everything_is_back_after_a_reboot(scenario, host):
     """A power cut at night must not need a person."""
@@ -152,5 +163,7 @@ def test_switching_to_packages_and_back_keeps_the_data(scenario, host, converge)
         assert host.check_output("aiko-redis queue GET kept-across-modes") == "yes", mode
         assert host.check_output("cat /var/lib/aiko/uploads/kept") == "kept", mode
         assert site.patient("POST", "/api/auth/login", body=person).status == 200, mode
+        # What archives is another program now, and the repository the same.
+        assert host.check_output("aiko-backup run")
         quadlets = host.run("ls /etc/containers/systemd/*.container").stdout.split()
         assert bool(quadlets) == running, quadlets

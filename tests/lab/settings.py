@@ -16,7 +16,7 @@ GUEST_MTU = 1400
 GUEST_PIP_CACHE = "/var/cache/aiko-pip"
 GUEST_IMAGES = "/var/lib/aiko-images"
 DISTS = ("trixie", "bookworm")
-TMPFS_SIZE = "12g"
+TMPFS_SIZE = "14g"
 TMPFS_NEEDS_KIB = 6 * 1024 * 1024
 ENVIRONMENT = ("AIKO_LAB_RUN", "AIKO_LAB_CACHE", "AIKO_LAB_SUBNET")
 

@@ -21,10 +21,10 @@ mode can be asked.
 
 # File, or file::test, to the reason.
 REASONS = {
+    "test_archive.py": "it is about what a container sees of its host, and about images",
     "test_containers.py": "it is about containers, and about switching to packages and back",
     "test_dashboards.py": "the metrics are the same, and so are the panels; what is asked has its own tests in both",
     "test_drills.py": "the same rules and exporters raise the alerts; the drills take many minutes",
-    "test_runbooks.py": "the commands are the same by the units' names; half of them are about backups, which containers do not have yet",
     "test_site.py": "how a run is taken up, and what happens to secrets, is Ansible's part; the reboot has its own test of containers",
     "test_trouble.py": "it is about the pages, which are the same files",
 }
