@@ -5,6 +5,7 @@ The syntax is that of systemd.syntax(7): sections, ``key=value``, a key may be g
 
 from __future__ import annotations
 
+import fnmatch
 import re
 
 from ansible.errors import AnsibleFilterError
@@ -68,7 +69,9 @@ def _values(name: str, key: str, value) -> list[str]:
     return [text]
 
 
-def unit_files(units: dict, hardening: dict, container: dict | None = None, directory: str = "/etc/systemd/system") -> list[dict]:
+def unit_files(
+    units: dict, hardening: dict, container: dict | None = None, limits: dict | None = None, directory: str = "/etc/systemd/system"
+) -> list[dict]:
     """Turn units into the ``files`` of a config_tree task.
 
     Args:
@@ -79,10 +82,25 @@ def unit_files(units: dict, hardening: dict, container: dict | None = None, dire
             somebody else's unit.
         container: the same for ``[Container]`` of every ``.container``. One that has a HealthCmd is asked by it every
             second until it is well for the first time, too.
+        limits: pattern of services (fnmatch), as systemd calls them, to directives of ``[Service]`` that win over all others; of
+            several patterns that match, the last one's.
         directory: where unit files live.
 
     """
-    return [_file(name, sections, hardening, container or {}, directory) for name, sections in units.items()]
+    return [_file(name, _limited(name, sections, limits or {}), hardening, container or {}, directory) for name, sections in units.items()]
+
+
+def _limited(name: str, sections: dict, limits: dict) -> dict:
+    if not isinstance(sections, dict) or name.endswith((".network", ".volume")):
+        return sections
+    service = name.partition(".d/")[0] if ".d/" in name else unit_service(name)
+    for pattern, directives in limits.items():
+        if not isinstance(directives, dict):
+            raise AnsibleFilterError(f"unit_limits: {pattern} is {directives!r}. Expected: directives of [Service], such as "
+                                     "{CPUQuota: 150%}. Remedy: write it so")
+        if service.endswith(".service") and fnmatch.fnmatchcase(service, pattern):
+            sections = _with_winners(sections, "Service", directives)
+    return sections
 
 
 def _file(name: str, sections: dict, hardening: dict, container: dict, directory: str) -> dict:
@@ -102,6 +120,11 @@ def _file(name: str, sections: dict, hardening: dict, container: dict, directory
 def _with_defaults(sections: dict, section: str, defaults: dict) -> dict:
     own = sections.get(section, {})
     return {**sections, section: {**defaults, **own}} if isinstance(own, dict) else sections
+
+
+def _with_winners(sections: dict, section: str, winners: dict) -> dict:
+    own = sections.get(section, {})
+    return {**sections, section: {**own, **winners}} if isinstance(own, dict) else sections
 
 
 def unit_paths(names: list[str]) -> list[str]:

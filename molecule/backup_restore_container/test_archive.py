@@ -38,7 +38,7 @@ def test_write_ahead_log_leaves_the_container(app):
 
     segment = ask("SELECT pg_walfile_name(pg_current_wal_insert_lsn()); SELECT pg_logical_emit_message(true, 'aiko', 'x'), pg_switch_wal()")
     segment = segment.split()[0]
-    eventually(lambda: ask("SELECT last_archived_wal >= '%s' FROM pg_stat_archiver" % segment) == "t", "it is archived", 60)
+    eventually(lambda: ask(f"SELECT last_archived_wal >= '{segment}' FROM pg_stat_archiver") == "t", "it is archived", 60)
     assert app.run(f"podman exec postgres ls /var/lib/postgresql/17/main/pg_wal/archive_status/{segment}.ready").rc != 0
 
 

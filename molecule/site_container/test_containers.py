@@ -103,6 +103,14 @@ def test_no_container_may_do_more_than_it_must(host):
 
 
 @pytest.mark.ledger("SY4")
+def test_what_the_operator_gives_to_a_service_holds_for_its_container(host):
+    """Read where the kernel looks: the container has to be in the control group of its unit, not beside it."""
+    group = host.check_output("cat /proc/$(podman inspect aiko-worker-ai --format '{{.State.Pid}}')/cgroup").partition("::")[2].strip()
+    assert "/aiko-worker@ai.service/" in group
+    assert host.check_output("systemctl show --value --property=CPUQuotaPerSecUSec aiko-worker@ai") == "1.500000s"
+
+
+@pytest.mark.ledger("SY4")
 def test_what_is_built_has_no_compiler(host):
     """A workshop beside a service is one for whoever breaks in."""
     for name in ("backend", "frontend"):

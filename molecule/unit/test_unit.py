@@ -33,6 +33,8 @@ def test_services_are_confined(host, unit):
 def test_limits_are_configured(host):
     """Whether the kernel enforces them is the machine's matter; that systemd was told is ours."""
     assert unit_property(host, "probe.service", "MemoryMax") == str(64 * 1024 * 1024)
+    quotas = {name: unit_property(host, f"{name}.service", "CPUQuotaPerSecUSec") for name in ("probe", "probe-steady", "probe-vendor")}
+    assert quotas == {"probe": "1.500000s", "probe-steady": "infinity", "probe-vendor": "500ms"}
 
 
 def test_timer_waits_for_its_time(host):
@@ -47,7 +49,8 @@ def test_timer_waits_for_its_time(host):
 def test_drop_in_changes_only_what_it_says(host):
     """Hardening somebody else's unit behind its back breaks it in ways nobody looks for here."""
     assert unit_property(host, "probe-vendor.service", "Environment") == "PROBE=1"
-    assert unit_property(host, "probe-vendor.service", "Nice") == "5"
+    # And what the operator gives to it wins.
+    assert unit_property(host, "probe-vendor.service", "Nice") == "7"
     assert unit_property(host, "probe-vendor.service", "NoNewPrivileges") == "no"
     assert unit_property(host, "probe-vendor.service", "ProtectSystem") == "no"
 

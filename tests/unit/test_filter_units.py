@@ -96,6 +96,21 @@ def test_drop_ins_and_other_kinds_get_no_hardening(name):
     assert files == {f"/etc/systemd/system/{name}": ["[Unit]", "Description=x"]}
 
 
+@pytest.mark.parametrize("name", ["pool@ai.service", "pool@ai.container", "pool@ai.service.d/aiko.conf"])
+def test_limits_win_in_either_run_mode(name):
+    """An operator shares out a machine by the names that systemctl shows; how the unit came to be is none of that."""
+    limits = {"pool@*.service": {"CPUQuota": "150%", "MemoryMax": "1G"}, "pool@ai.service": {"CPUQuota": "50%"}, "other.*": {"Nice": 1}}
+    (file,) = units.unit_files({name: {"Service": {"MemoryMax": "2G"}}}, {}, {}, limits)
+    assert [line for line in body(file["content"]) if "=" in line] == ["MemoryMax=1G", "CPUQuota=50%"]
+
+
+def test_limits_are_of_services_alone():
+    (socket, network) = units.unit_files({"pool.socket": {"Socket": {}}, "pool.network": {"Network": {}}}, {}, {}, {"*": {"Nice": 1}})
+    assert "Nice" not in socket["content"] + network["content"]
+    with pytest.raises(AnsibleFilterError, match="unit_limits: pool.service is '50%'. Expected: directives"):
+        units.unit_files({"pool.service": {}}, {}, {}, {"pool.service": "50%"})
+
+
 def test_input_is_not_changed():
     """Ansible hands over the variables themselves; the next unit would inherit what this one got."""
     wanted, hardening = {"demo.service": {"Service": {"Type": "exec"}}}, {"NoNewPrivileges": True}
