@@ -1,0 +1,1 @@
+../backup_restore/test_restore.py
