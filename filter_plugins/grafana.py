@@ -41,9 +41,17 @@ def grafana_errors(variables: dict, host: str) -> list[str]:
     found = grafana_source(source)
     if found["kind"] == "none":
         return []
+    contained = variables.get("aiko_runtime") == "container"
     if found["kind"] == "unknown":
         errors = [f"grafana_package_source is '{source}'. Expected: upstream, none, or the URL or path of a .deb or .tar.gz. "
                   "Remedy: set it to one of these"]
+    elif contained and variables.get("podman_image_source", "pull") == "pull":
+        # It is grafana_image, which is trusted by its digest.
+        errors = []
+    elif contained and found["kind"] == "upstream":
+        errors = ["grafana_package_source is upstream, its apt repository, but podman_image_source is build, and then Grafana's image is "
+                  "made of a package. Expected: the URL or path of a .deb or .tar.gz. Remedy: name one, or set grafana_package_source: "
+                  "none, or podman_image_source: pull"]
     elif found["kind"] == "upstream":
         errors = _key_errors(variables)
     else:

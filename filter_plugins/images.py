@@ -64,10 +64,10 @@ def container_account(passwd: dict, name: str, home: str = "/nonexistent") -> di
     return {"User": uid, "Group": gid, "PodmanArgs": f"--passwd-entry={name}:*:{uid}:{gid}::{home}:/usr/sbin/nologin"}
 
 
-def container_secrets(names: list[str], prefix: str, passwd: dict, account: str) -> list[str]:
+def container_secrets(names: list[str], prefix: str, passwd: dict, account: str, directory: str = "/run/credentials") -> list[str]:
     """``Secret=`` of a quadlet: every secret that podman-secrets made with this prefix, as a file for that account alone."""
     uid = (passwd.get(account) or ["", "65534"])[1]
-    return [f"{prefix}-{name.lower().replace('_', '-')},type=mount,target=/run/credentials/{name},uid={uid},mode=0400" for name in names]
+    return [f"{prefix}-{name.lower().replace('_', '-')},type=mount,target={directory}/{name},uid={uid},mode=0400" for name in names]
 
 
 def application_account(passwd: dict, name: str, secrets: list[str], variables: list[str]) -> dict:

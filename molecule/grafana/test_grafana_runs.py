@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from scenario import eventually, unit_property
+from scenario import assert_closed_in, eventually, unit_property
 
 UNITS = ["grafana-server", "prometheus"]
 URL = "http://127.0.0.1:3001"
@@ -65,6 +65,12 @@ def test_the_dashboards_are_there_and_read_only(ask, name):
     assert answer["meta"]["provisioned"]
     changed = answer["dashboard"] | {"title": "mine now"}
     assert ask("/api/dashboards/db", "POST", {"dashboard": changed, "overwrite": True})[0] == 400
+
+
+@pytest.mark.ledger("SY4")
+def test_it_is_closed_in(host):
+    """A web application with a database of passwords is worth a wall around it."""
+    assert_closed_in(host, "grafana-server")
 
 
 @pytest.mark.ledger("MO5")

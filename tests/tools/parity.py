@@ -25,6 +25,7 @@ REASONS = {
     "test_containers.py": "it is about containers, and about switching to packages and back",
     "test_dashboards.py": "the metrics are the same, and so are the panels; what is asked has its own tests in both",
     "test_drills.py": "the same rules and exporters raise the alerts; the drills take many minutes",
+    "test_grafana_runs.py": "Grafana is not in Debian, and no package of it was given; both are asked where one is, by GRAFANA_PACKAGE",
     "test_site.py": "how a run is taken up, and what happens to secrets, is Ansible's part; the reboot has its own test of containers",
     "test_trouble.py": "it is about the pages, which are the same files",
 }
@@ -58,7 +59,7 @@ def table(records: dict[str, dict], reasons: dict[str, str]) -> str:
                 raise SystemExit(f"nobody says why {name} is asked in one run mode alone: {tests[name]}; the reasons are in this program")
             modes = " and ".join(mode for mode, outcome in sorted(tests[name].items()) if outcome == "passed")
             alone.setdefault((scenario, place, modes), reasons[place])
-    why = "".join(f"- {scenario}, `{place}`, {modes or 'neither'} alone: {reason}.\n"
+    why = "".join(f"- {scenario}, `{place}`, {f'{modes} alone' if modes else 'in neither'}: {reason}.\n"
                   for (scenario, place, modes), reason in sorted(alone.items()))
     return HEAD + "".join(lines) + ("\n## In one run mode alone, and why\n\n" + why if why else "")
 

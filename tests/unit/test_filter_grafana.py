@@ -67,6 +67,28 @@ def test_every_message_names_host_variable_expectation_and_remedy():
         assert "Expected: " in message and "Remedy: " in message
 
 
+def contained(**variables) -> str:
+    return errors(aiko_runtime="container", **variables)
+
+
+@pytest.mark.parametrize("source", ["upstream", "https://mirror.example.com/g.deb"])
+def test_an_image_that_is_pulled_needs_neither_key_nor_checksum(source):
+    """They are of packages; an image is trusted by its digest. What is misspelt, and a bad password, are refused all the same."""
+    assert contained(grafana_package_source=source) == ""
+    assert contained(grafana_package_source=source, podman_image_source="pull") == ""
+    assert "grafana_package_source is 'upstraem'" in contained(grafana_package_source="upstraem")
+    assert "grafana_admin_password" in contained(grafana_package_source=source, grafana_admin_password="admin")
+
+
+def test_an_image_is_built_of_a_package_that_is_named():
+    """The repository's newest of a day is no recipe; a package is brought as natively, by its checksum."""
+    said = contained(grafana_package_source="upstream", podman_image_source="build")
+    assert "grafana_package_source is upstream" in said and "Expected: the URL or path of a .deb or .tar.gz" in said
+    built = {"grafana_package_source": "https://mirror.example.com/g.deb", "podman_image_source": "build"}
+    assert "grafana_package_checksum is ''" in contained(**built)
+    assert contained(**built, grafana_package_checksum="0" * 64) == ""
+
+
 @pytest.mark.parametrize("checksum", ["", "abc", "g" * 64, "md5:" + "0" * 32])
 def test_a_package_needs_a_checksum(checksum):
     """Without one, whoever serves the file decides what runs as root."""

@@ -89,6 +89,8 @@ def test_a_container_runs_as_the_hosts_account_with_its_secrets():
     assert images.container_account(passwd, "aiko-x", "/home") == {
         "User": "990", "Group": "991", "PodmanArgs": "--passwd-entry=aiko-x:*:990:991::/home:/usr/sbin/nologin"}
     assert images.container_account({}, "aiko-x")["User"] == "65534", "in check mode it is not there yet"
+    assert images.container_secrets(["SECRET_KEY"], "aiko-y", passwd, "aiko-x", "/run/credentials/x.service") == [
+        "aiko-y-secret-key,type=mount,target=/run/credentials/x.service/SECRET_KEY,uid=990,mode=0400"]
     found = images.application_account(passwd, "aiko-x", ["SECRET_KEY"], ["TIMEZONE"])
     assert found["Secret"] == ["aiko-backend-secret-key,type=mount,target=/run/credentials/SECRET_KEY,uid=990,mode=0400"]
     assert found["PodmanArgs"][1:] == ["--umask=0007", "--env=TIMEZONE"]
