@@ -86,8 +86,10 @@ def sha256(content: bytes) -> str:
 
 def untouched(host) -> None:
     assert host.run("dpkg-query --show aiko-dummy").rc != 0
-    assert not host.file("/opt/grafana").exists
-    assert not host.run("podman images --quiet localhost/aiko/grafana").stdout
+    # Where a package of Grafana itself was given, one of these is its own.
+    if not os.environ.get("GRAFANA_PACKAGE"):
+        assert not host.file("/opt/grafana").exists
+        assert not host.run("podman images --quiet localhost/aiko/grafana").stdout
 
 
 @pytest.mark.ledger("MO5")

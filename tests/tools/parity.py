@@ -11,11 +11,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HEAD = """# The same tests in both run modes
 
 Made by `python tests/tools/parity.py` from the last `make test`. A row is a scenario: how many tests passed natively and as containers,
-by the very same function; how many were asked of one host alone, as the run mode plays no part in them; and those that only one run
-mode can be asked.
+by the very same function; how many were asked of one host alone, as the run mode plays no part in them; those that only one run
+mode can be asked; and those that were skipped in both.
 
-| Scenario | Passed in both | Asked once for both | In one alone | Failed |
-|---|---|---|---|---|
+| Scenario | Passed in both | Asked once for both | In one alone | In neither | Failed |
+|---|---|---|---|---|---|
 """
 
 
@@ -31,9 +31,13 @@ REASONS = {
 }
 
 
+# The columns of the table.
+KINDS = ("both", "once", "alone", "neither", "failed")
+
+
 def counts(tests: dict[str, dict[str, str]]) -> dict[str, list[str]]:
     """Names of tests by what the table says of them."""
-    found: dict[str, list[str]] = {"both": [], "once": [], "alone": [], "failed": []}
+    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for name, modes in sorted(tests.items()):
         outcomes = set(modes.values())
         if "failed" in outcomes:
@@ -43,25 +47,26 @@ def counts(tests: dict[str, dict[str, str]]) -> dict[str, list[str]]:
         elif "left to the other" in outcomes:
             found["once"].append(name)
         else:
-            found["alone"].append(name)
+            found["alone" if "passed" in outcomes else "neither"].append(name)
     return found
 
 
 def table(records: dict[str, dict], reasons: dict[str, str]) -> str:
-    """The page. SystemExit when nobody says why a test is asked in one run mode alone."""
+    """The page. SystemExit when nobody says why a test is asked in one run mode alone, or in neither."""
     lines, alone = [], {}
     for scenario, tests in sorted(records.items()):
         found = counts(tests)
-        lines.append(f"| {scenario} | " + " | ".join(str(len(found[key])) for key in ("both", "once", "alone", "failed")) + " |\n")
-        for name in found["alone"]:
+        lines.append(f"| {scenario} | " + " | ".join(str(len(found[key])) for key in KINDS) + " |\n")
+        for name in found["alone"] + found["neither"]:
             place = next((key for key in (name.partition("[")[0], name.partition("::")[0]) if key in reasons), None)
             if place is None:
-                raise SystemExit(f"nobody says why {name} is asked in one run mode alone: {tests[name]}; the reasons are in this program")
+                raise SystemExit(f"nobody says why {name} is asked in one run mode alone, or in neither: {tests[name]}; "
+                                 "the reasons are in this program")
             modes = " and ".join(mode for mode, outcome in sorted(tests[name].items()) if outcome == "passed")
             alone.setdefault((scenario, place, modes), reasons[place])
     why = "".join(f"- {scenario}, `{place}`, {f'{modes} alone' if modes else 'in neither'}: {reason}.\n"
                   for (scenario, place, modes), reason in sorted(alone.items()))
-    return HEAD + "".join(lines) + ("\n## In one run mode alone, and why\n\n" + why if why else "")
+    return HEAD + "".join(lines) + ("\n## In one run mode alone or in neither, and why\n\n" + why if why else "")
 
 
 def read(directory: pathlib.Path) -> dict[str, dict]:

@@ -39,10 +39,12 @@ def test_the_table_counts_and_names(tmp_path):
     (tmp_path / "site.json").write_text(json.dumps({"a": {"native": "passed"}, "b": {"native": "passed"}}))
     (tmp_path / "site_container.json").write_text(json.dumps({"a": {"container": "passed"}}))
     (tmp_path / "redis.json").write_text(json.dumps({
-        "c": {"native": "passed", "container": "left to the other"}, "d": {"native": "passed", "container": "failed"}}))
-    page = table.table(table.read(tmp_path), {"b": "it is a test"})
-    assert "| redis | 0 | 1 | 0 | 1 |" in page
-    assert "| site | 1 | 0 | 1 | 0 |" in page
+        "c": {"native": "passed", "container": "left to the other"}, "d": {"native": "passed", "container": "failed"},
+        "e": {"native": "skipped", "container": "skipped"}}))
+    page = table.table(table.read(tmp_path), {"b": "it is a test", "e": "nobody has it"})
+    assert "| redis | 0 | 1 | 0 | 1 | 1 |" in page
+    assert "| site | 1 | 0 | 1 | 0 | 0 |" in page
+    assert "- redis, `e`, in neither: nobody has it.\n" in page
     assert "- site, `b`, native alone: it is a test.\n" in page
     with pytest.raises(SystemExit, match="nobody says why b is asked"):
-        table.table(table.read(tmp_path), {})
+        table.table(table.read(tmp_path), {"e": "nobody has it"})
