@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging.config
 import os
+import socket
 from typing import Any
 
 from celery import Celery, signals
@@ -17,11 +18,17 @@ from aiko.requestid import current_id
 TASK_MODULES = ("aiko.tasks.quiz", "aiko.tasks.attempts", "aiko.tasks.maintenance", "aiko.tasks.probe")
 
 
+# A host that loses its power says no goodbye: whoever waits for its answer asks after ten seconds whether it is still
+# there. By itself the kernel asks after two hours (tcp(7)).
+KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+
+
 def settings(config: Config) -> dict[str, Any]:
     """Return Celery's settings for the application's configuration."""
     transport = {
         "visibility_timeout": config.CELERY_VISIBILITY_TIMEOUT,
         "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
         "socket_connect_timeout": 5,
         "health_check_interval": 25,
         # Look for tasks of dead workers every 10 seconds; by default it would be every 100.

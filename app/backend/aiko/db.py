@@ -14,6 +14,9 @@ from aiko.config import current
 
 CONNECT_SECONDS = 5
 PROBE_SECONDS = 2
+# Seconds, and how often: a host that lost its power does not answer, and says nothing either (libpq, "Parameter Key
+# Words").
+KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _engines: dict[tuple[int, str], Engine] = {}
 
 
@@ -35,7 +38,7 @@ def engine() -> Engine:
             use_native_hstore=False,
             # An error message must not carry parameters, such as password hashes, into the log.
             hide_parameters=True,
-            connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "aiko"},
+            connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "aiko", **KEEPALIVE},
         )
     return _engines[key]
 

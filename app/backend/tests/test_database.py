@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -23,6 +25,15 @@ def db(app: Any) -> Any:
     from aiko import db
 
     return db
+
+
+def test_a_silent_server_is_noticed(db: Any) -> None:
+    """A request that waits for a host without power must fail, and not hold its thread for two hours."""
+    connection = db.engine().raw_connection()
+    with socket.socket(fileno=os.dup(connection.dbapi_connection.fileno())) as one:
+        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [one.getsockopt(socket.IPPROTO_TCP, name) for name in names] == [10, 5, 3]
+    connection.close()
 
 
 def test_models_and_migrations_agree(db: Any) -> None:

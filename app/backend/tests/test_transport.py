@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from queue import Empty
@@ -40,6 +41,22 @@ def consumer(place: Any, server: redis.Redis) -> Iterator[Callable[[], Any]]:
 
     yield make
     for connection in opened:
+        connection.release()
+
+
+def test_a_silent_server_is_noticed(app: Any, place: Any) -> None:
+    """A worker that waits for a host without power would wait for two hours, and nobody would correct anything."""
+    from aiko.celery_app import settings
+    from aiko.config import current
+
+    options = settings(current())["broker_transport_options"]
+    connection = Connection(place.redis(9), transport="aiko.transport:Transport", transport_options=options)
+    try:
+        one = connection.channel().client.connection_pool.get_connection()
+        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert one._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert [one._sock.getsockopt(socket.IPPROTO_TCP, name) for name in names] == [10, 5, 3]
+    finally:
         connection.release()
 
 
