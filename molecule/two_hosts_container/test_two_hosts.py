@@ -1,0 +1,1 @@
+../two_hosts/test_two_hosts.py
