@@ -149,6 +149,13 @@ def test_routes(client, path, who):
     assert (answer.status, answer.json["who"], answer.json["path"]) == (200, who, path)
 
 
+@pytest.mark.ledger("SY1")
+def test_an_operator_asks_nginx_about_its_site(host):
+    """Who was woken types what the runbook says, wherever nginx itself is."""
+    assert "test is successful" in host.check_output("nginx -t 2>&1")
+    assert f"server_name {DOMAIN}" in host.check_output("nginx -T 2>/dev/null")
+
+
 @pytest.mark.ledger("MO1")
 def test_counters_are_for_this_host_alone(host):
     """The exporter asks at the address where services of the host find each other; how busy a site is concerns nobody else."""

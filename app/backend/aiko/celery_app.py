@@ -34,6 +34,8 @@ def settings(config: Config) -> dict[str, Any]:
         # Look for tasks of dead workers every 10 seconds; by default it would be every 100.
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
+        # Who does so holds a lock for a moment; one that dies meanwhile would keep the others from it for five minutes.
+        "unacked_mutex_expire": 10,
     }
     return {
         "broker_url": config.CELERY_BROKER_URL,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 from kombu import Connection
+from kombu.transport.redis import Mutex
 
 QUEUE = "transport-test"
 
@@ -56,6 +57,21 @@ def test_a_silent_server_is_noticed(app: Any, place: Any) -> None:
         names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
         assert one._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert [one._sock.getsockopt(socket.IPPROTO_TCP, name) for name in names] == [10, 5, 3]
+    finally:
+        connection.release()
+
+
+def test_who_dies_while_restoring_keeps_nobody_from_it_for_long(app: Any, place: Any, server: redis.Redis) -> None:
+    """The tasks of a killed worker would wait until a lock expires that nobody holds any more."""
+    from aiko.celery_app import settings
+    from aiko.config import current
+
+    options = settings(current())["broker_transport_options"]
+    connection = Connection(place.redis(9), transport="aiko.transport:Transport", transport_options=options)
+    try:
+        channel = connection.channel()
+        with Mutex(channel.client, channel.unacked_mutex_key, channel.unacked_mutex_expire):
+            assert 0 < server.ttl(channel.unacked_mutex_key) <= 10
     finally:
         connection.release()
 
