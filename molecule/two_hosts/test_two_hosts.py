@@ -121,6 +121,7 @@ def test_each_host_has_only_what_it_runs(data, app):
     assert not data.file("/etc/nginx").exists
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("BE2", "CE3")
 def test_data_host_may_die_and_come_back(scenario, names, app):
     """The application says that it cannot serve, and does so again by itself once it can."""
@@ -135,6 +136,7 @@ def test_data_host_may_die_and_come_back(scenario, names, app):
     eventually(lambda: healthy(app), "healthy again without anybody's help", 90, every=0.5)
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP6", "PG6")
 def test_both_hosts_may_reboot(scenario, hosts, app):
     """In any order; nobody is there at night."""
