@@ -92,7 +92,7 @@ def host_errors(variables: dict, disk: str, groups: dict, known: list[str]) -> l
             *_misspelt(variables, known),
             *_distribution(variables),
             *_choices(variables),
-            *_run_mode(variables, groups),
+            *_run_mode(variables),
             *_passwords(variables, member),
             *(receiver_errors(variables) if "monitoring" in member else []),
             *(store_errors(variables.get("backup_s3") or {}) if "backup" in member else []),
@@ -121,7 +121,7 @@ def _distribution(variables: dict) -> list[str]:
     return []
 
 
-def _run_mode(variables: dict, groups: dict) -> list[str]:
+def _run_mode(variables: dict) -> list[str]:
     runtime = variables.get("aiko_runtime")
     release = variables.get("ansible_facts", {}).get("distribution_release")
     if runtime not in ("native", "container"):

@@ -99,7 +99,7 @@ def _limited(name: str, sections: dict, limits: dict) -> dict:
             raise AnsibleFilterError(f"unit_limits: {pattern} is {directives!r}. Expected: directives of [Service], such as "
                                      "{CPUQuota: 150%}. Remedy: write it so")
         if service.endswith(".service") and fnmatch.fnmatchcase(service, pattern):
-            sections = _with_winners(sections, "Service", directives)
+            sections = _with_defaults(sections, "Service", {}, directives)
     return sections
 
 
@@ -117,14 +117,9 @@ def _file(name: str, sections: dict, hardening: dict, container: dict, directory
     return {**file, "validate": VALIDATE} if name.endswith(WHOLE) else file
 
 
-def _with_defaults(sections: dict, section: str, defaults: dict) -> dict:
+def _with_defaults(sections: dict, section: str, defaults: dict, winners: dict | None = None) -> dict:
     own = sections.get(section, {})
-    return {**sections, section: {**defaults, **own}} if isinstance(own, dict) else sections
-
-
-def _with_winners(sections: dict, section: str, winners: dict) -> dict:
-    own = sections.get(section, {})
-    return {**sections, section: {**own, **winners}} if isinstance(own, dict) else sections
+    return {**sections, section: {**defaults, **own, **(winners or {})}} if isinstance(own, dict) else sections
 
 
 def unit_paths(names: list[str]) -> list[str]:

@@ -45,35 +45,29 @@ def consumer(place: Any, server: redis.Redis) -> Iterator[Callable[[], Any]]:
         connection.release()
 
 
-def test_a_silent_server_is_noticed(app: Any, place: Any) -> None:
+@pytest.fixture
+def configured(app: Any, place: Any) -> Iterator[Any]:
+    """A channel with the options of the application's workers."""
+    from aiko.celery_app import settings
+    from aiko.config import current
+
+    options = settings(current())["broker_transport_options"]
+    with Connection(place.redis(9), transport="aiko.transport:Transport", transport_options=options) as connection:
+        yield connection.channel()
+
+
+def test_a_silent_server_is_noticed(configured: Any) -> None:
     """A worker that waits for a host without power would wait for two hours, and nobody would correct anything."""
-    from aiko.celery_app import settings
-    from aiko.config import current
-
-    options = settings(current())["broker_transport_options"]
-    connection = Connection(place.redis(9), transport="aiko.transport:Transport", transport_options=options)
-    try:
-        one = connection.channel().client.connection_pool.get_connection()
-        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
-        assert one._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-        assert [one._sock.getsockopt(socket.IPPROTO_TCP, name) for name in names] == [10, 5, 3]
-    finally:
-        connection.release()
+    one = configured.client.connection_pool.get_connection()
+    names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    assert one._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert [one._sock.getsockopt(socket.IPPROTO_TCP, name) for name in names] == [10, 5, 3]
 
 
-def test_who_dies_while_restoring_keeps_nobody_from_it_for_long(app: Any, place: Any, server: redis.Redis) -> None:
+def test_who_dies_while_restoring_keeps_nobody_from_it_for_long(configured: Any, server: redis.Redis) -> None:
     """The tasks of a killed worker would wait until a lock expires that nobody holds any more."""
-    from aiko.celery_app import settings
-    from aiko.config import current
-
-    options = settings(current())["broker_transport_options"]
-    connection = Connection(place.redis(9), transport="aiko.transport:Transport", transport_options=options)
-    try:
-        channel = connection.channel()
-        with Mutex(channel.client, channel.unacked_mutex_key, channel.unacked_mutex_expire):
-            assert 0 < server.ttl(channel.unacked_mutex_key) <= 10
-    finally:
-        connection.release()
+    with Mutex(configured.client, configured.unacked_mutex_key, configured.unacked_mutex_expire):
+        assert 0 < server.ttl(configured.unacked_mutex_key) <= 10
 
 
 def publish(place: Any, body: str, queue: str = QUEUE) -> None:
