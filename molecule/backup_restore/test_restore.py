@@ -389,7 +389,8 @@ def test_what_was_killed_is_called_again(scenario, app, first, before):
     """Connections drop, laptops close; the same words finish what has begun, wherever it was."""
     app.check_output("aiko-restore forget")
     serving = untouched(app)
-    kill(scenario, app, "Restore the rest beside", "stage", "/var/lib/postgresql/17/main.restored/base/5", f"backup_id={first}")
+    for sign in ("base/5", "backup.manifest"):
+        kill(scenario, app, "Restore the rest beside", "stage", f"/var/lib/postgresql/17/main.restored/{sign}", f"backup_id={first}")
     assert untouched(app) == serving, "before everything is proved, nothing happens to what runs"
     kill(scenario, app, "Put it in its place", "swap", "/var/lib/postgresql/17/main.before-*", f"backup_id={first}")
     restore(scenario, "backup_id=latest", "parts=redis").refused("an earlier restore has begun to replace data", f"-e backup_id={first}")

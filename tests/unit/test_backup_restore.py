@@ -108,6 +108,21 @@ def test_a_copy_that_somebody_removed_cannot_come_back(settings, tmp_path):
     assert read(tmp_path / "uploads") == NEW
 
 
+@pytest.mark.parametrize(("brought", "goes_on"), [
+    (["base/5/"], False), (["base/5/", "backup.manifest"], True), (["base/5/1249", "PG_VERSION"], True), ([], False),
+])  # fmt: skip
+def test_pgbackrest_killed_before_its_manifest_begins_anew(tmp_path, brought, goes_on):
+    """It refuses directories with neither its manifest nor PG_VERSION, and such it leaves when it is killed early."""
+    staged = tmp_path / "main.restored"
+    for name in brought:
+        place = staged / name
+        (place if name.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            place.touch()
+    assert parts._goes_on(str(staged)) == goes_on
+    assert staged.exists() == goes_on
+
+
 @pytest.mark.parametrize("survives", range(4))
 def test_a_swap_that_was_killed_goes_on(settings, tmp_path, monkeypatch, survives):
     """Killed before the first rename, after it, after the second, or not at all; then the same again, or undone."""

@@ -168,6 +168,16 @@ def _own(path: str, user: str, group: str) -> None:
             os.chown(os.path.join(directory, name), uid, gid, follow_symlinks=False)
 
 
+def _goes_on(staged: str) -> bool:
+    """Tell whether pgBackRest goes on with what a killed run has brought; what it would not go on with is removed."""
+    # It makes the directories first, then its manifest, then the files, and takes a directory with neither of these two for
+    # somebody else's (--delta in https://pgbackrest.org/command.html#command-restore).
+    if any(os.path.exists(os.path.join(staged, name)) for name in ("backup.manifest", "PG_VERSION")):
+        return True
+    _remove(staged)
+    return False
+
+
 class PostgreSQL(Part):
     name = "postgresql"
 
@@ -199,11 +209,10 @@ class PostgreSQL(Part):
         if "--type=time" in self.plan["recovery"]:
             self._archive_the_present()
         instance.end_stale(staged)
+        resumed = ["--delta"] if _goes_on(staged) else []
         os.makedirs(staged, exist_ok=True)
         os.chmod(staged, 0o700)
         shutil.chown(staged, USER, USER)
-        # What a killed run has brought is compared with the repository and kept.
-        resumed = ["--delta"] if any(os.scandir(staged)) else []
         say("postgresql: out of the repository" + (", with what an earlier run has brought" if resumed else ""))
         stanza = self.settings["stanza"]
         # It ends with this program, so that one that is called again does not find it at work.
