@@ -42,12 +42,31 @@ def test_write_ahead_log_leaves_the_container(app):
     assert app.run(f"podman exec postgres ls /var/lib/postgresql/17/main/pg_wal/archive_status/{segment}.ready").rc != 0
 
 
+@pytest.fixture
+def refused(converge, app):
+    """Ask for an image of that name, and see PostgreSQL go on as it was."""
+    def ask(image: str, *words: str) -> None:
+        serving = app.check_output("podman inspect postgres --format '{{.Id}}'")
+        play = converge({"podman_image_source": "pull", "postgresql_image": image, "postgresql_version": "17"}, "--limit=recontain-app")
+        play.refused("recontain-app: ", image, *words, "What runs was not touched")
+        assert app.check_output("podman inspect postgres --format '{{.Id}}'") == serving
+
+    return ask
+
+
 @pytest.mark.ledger("OP1", "SY1")
-def test_an_image_that_cannot_archive_is_refused(converge, app):
+def test_an_image_that_cannot_archive_is_refused(refused, app):
     """Upstream's has no pgBackRest: without it the write-ahead log would fill the disk."""
     image = "registry.test/postgres:17"
     app.check_output("podman tag $(podman inspect redis --format '{{.ImageName}}') %s", image)
-    serving = app.check_output("podman inspect postgres --format '{{.Id}}'")
-    play = converge({"podman_image_source": "pull", "postgresql_image": image, "postgresql_version": "17"}, "--limit=recontain-app")
-    play.refused("recontain-app: the image", image, "lacks pgbackrest or ssh", "What runs was not touched")
-    assert app.check_output("podman inspect postgres --format '{{.Id}}'") == serving
+    refused(image, "lacks pgbackrest or ssh")
+
+
+@pytest.mark.ledger("OP1", "SY1")
+def test_an_image_with_another_pgbackrest_is_refused(refused, app):
+    """Two versions do not speak with each other, so that the write-ahead log would fill the disk just as well."""
+    image = "registry.test/postgres:17-other"
+    app.check_output("printf '#!/bin/sh\\necho pgBackRest 1.0\\n' >/root/pgbackrest && chmod 755 /root/pgbackrest")
+    app.check_output("printf 'FROM %s\\nCOPY pgbackrest /usr/bin/\\n' $(podman inspect postgres --format '{{.ImageName}}') >/root/Containerfile")
+    app.check_output("cd /root && podman build --tag %s .", image)
+    refused(image, "the host has pgBackRest 2.", "pgBackRest 1.0", "Expected: the same version")
