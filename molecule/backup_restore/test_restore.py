@@ -375,9 +375,9 @@ def kill(scenario: Scenario, host, task: str, command: str, sign: str, *words: s
                 break
         else:
             pytest.fail(f"the run ended before the task '{task}':\n{''.join(seen)[-3000:]}")
-        # In brackets, so that the pattern does not find itself.
-        host.check_output(f"until ls -d {sign} >/dev/null 2>&1; do sleep 0.02; done; "
-                          f"kill -KILL $(pgrep --full '[/]aiko-restore {command}')")
+        # In brackets, so that the pattern does not find itself. The sign may be there from an earlier run.
+        host.check_output(f"until ls -d {sign} >/dev/null 2>&1 && running=$(pgrep --full '[/]aiko-restore {command}'); do sleep 0.02; done; "
+                          "kill -KILL $running")
     finally:
         os.killpg(play.pid, signal.SIGKILL)
         play.wait()
@@ -389,7 +389,7 @@ def test_what_was_killed_is_called_again(scenario, app, first, before):
     """Connections drop, laptops close; the same words finish what has begun, wherever it was."""
     app.check_output("aiko-restore forget")
     serving = untouched(app)
-    for sign in ("base/5", "backup.manifest"):
+    for sign in ("base/5", "postmaster.pid"):
         kill(scenario, app, "Restore the rest beside", "stage", f"/var/lib/postgresql/17/main.restored/{sign}", f"backup_id={first}")
     assert untouched(app) == serving, "before everything is proved, nothing happens to what runs"
     kill(scenario, app, "Put it in its place", "swap", "/var/lib/postgresql/17/main.before-*", f"backup_id={first}")
