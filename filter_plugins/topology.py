@@ -58,12 +58,13 @@ def bind(groups: dict, clients: list[str], host: str, hostvars: dict, own: str =
     return here + (addresses([host], hostvars) if others(groups, clients, host) else [])
 
 
-def service_names(groups: dict, services: dict, host: str, hostvars: dict, own: str = LOOPBACK) -> dict:
+def service_names(groups: dict, services: dict, host: str, hostvars: dict, own: str = LOOPBACK, extra: dict | None = None) -> dict:
     """What /etc/hosts says on ``host``: address to the names of services and hosts behind it.
 
     Args:
         services: group to the list of names that its first host (or this one, if it is a member) answers to.
         own: where the services of this host are found.
+        extra: address to more names.
     """
     names: dict[str, list[str]] = {}
     for group, aliases in services.items():
@@ -71,6 +72,8 @@ def service_names(groups: dict, services: dict, host: str, hostvars: dict, own: 
             names.setdefault(reach(groups, group, host, hostvars, own), []).extend(aliases)
     for other in others(groups, list(services), host):
         names.setdefault(addresses([other], hostvars)[0], []).append(other)
+    for address, more in (extra or {}).items():
+        names.setdefault(address, []).extend(more)
     return names
 
 
