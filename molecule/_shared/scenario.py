@@ -91,10 +91,9 @@ class Scenario:
         """Run mode to host, where one scenario has a host for each run mode; otherwise nothing."""
         own = yaml.safe_load((self.directory / "molecule.yml").read_text())
         container = [host["name"] for host in own["platforms"] if "containers" in host["groups"]]
-        if len(container) != 1 or len(self.names) != 2:
-            return {}
-        (native,) = set(self.names) - set(container)
-        return {"native": native, "container": container[0]}
+        foreign = [host["name"] for host in own["platforms"] if host["groups"] == ["ungrouped"]]
+        native = sorted(set(self.names) - {*container, *foreign})
+        return {"native": native[0], "container": container[0]} if len(container) == len(native) == 1 else {}
 
     def releases(self) -> set[str]:
         """Debian's releases that the scenario's hosts run."""

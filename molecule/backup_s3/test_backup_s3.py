@@ -91,6 +91,7 @@ def test_the_stores_key_is_nobody_elses_to_read(host, secrets):
     assert secret not in seen
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP1", "OP2")
 def test_a_store_that_is_away_is_told_at_once_and_loses_nothing(host, store, reset):
     """restic alone would try for a quarter of an hour, and say nothing."""
@@ -110,6 +111,7 @@ def test_a_store_that_is_away_is_told_at_once_and_loses_nothing(host, store, res
     assert identifiers(host) == before
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP1", "OP2")
 def test_another_key_is_refused_by_the_store_and_told(host, reset):
     """It must not look like a store without a repository, in which one may be begun."""
@@ -129,11 +131,12 @@ def test_another_key_is_refused_by_the_store_and_told(host, reset):
     assert identifiers(host) == before
 
 
+@pytest.mark.any_runtime
 @pytest.mark.ledger("OP1")
-def test_half_a_store_is_refused_before_anything_is_changed(converge):
+def test_half_a_store_is_refused_before_anything_is_changed(converge, host_name):
     """It would be found out by the first backup that is needed."""
     converge({"backup_s3": {"endpoint": "https://s3.example.com/backups", "bucket": "backups", "key": "keeper"}}).refused(
-        "s3-platform: backup_s3 has no secret", "backup_s3.endpoint is 'https://s3.example.com/backups'. Expected: HOST or HOST:PORT")
+        f"{host_name}: backup_s3 has no secret", "backup_s3.endpoint is 'https://s3.example.com/backups'. Expected: HOST or HOST:PORT")
 
 
 @pytest.mark.ledger("OP1", "OP4")
