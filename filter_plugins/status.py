@@ -14,6 +14,7 @@ PARTS = ("backend", "frontend")
 RELEASED = ("aiko-backend", "aiko-worker@", "aiko-beat", "aiko-frontend")
 # Their timers start them; what they do is in the lines on backups.
 BACKUPS = ("aiko-backup.service", "aiko-backup-drill.service")
+ALWAYS_A_PACKAGE = "prometheus-node-exporter"
 HOUR, DAY = 3600, 86400
 # As the alerts BackupStale and BackupUnverified have it.
 STALE, UNPROVEN = 26 * HOUR, 8 * DAY
@@ -34,7 +35,20 @@ def _well(row: dict) -> bool:
     return row["active"] in ("active", "reloading") or idle or waiting
 
 
-def _versions(variables: dict) -> dict[str, str]:
+def _version(variables: dict, unit: str) -> str:
+    """The release of the application, what a container's program says, or the version of the package."""
+    name = unit.removesuffix(".service")
+    if name.startswith(RELEASED):
+        return f"release {_release(variables, name)}"
+    contained = dict(line.split(" ", 1) for line in (variables.get("__status_containers", {}).get("stdout") or "").splitlines())
+    # A host with containers may have the packages as well, to prove backups.
+    if unit in contained or (variables.get("aiko_runtime") == "container" and name != ALWAYS_A_PACKAGE):
+        return contained.get(unit, "")
+    packages = _packages(variables)
+    return packages.get(name) or packages.get(name.split("@")[0].split("-")[0], "")
+
+
+def _packages(variables: dict) -> dict[str, str]:
     versions = {}
     for line in variables["__status_packages"]["stdout"].splitlines():
         name, _, version = line.partition(" ")
@@ -139,13 +153,8 @@ def status_table(hostvars: dict, hosts: list[str], now: float | None = None) -> 
     urls = []
     for host in hosts:
         variables = hostvars[host]
-        versions = _versions(variables)
         for row in _units(variables):
-            name = row["unit"].removesuffix(".service")
-            known = versions.get(name) or versions.get(name.split("@")[0].split("-")[0], "")
-            released = name.startswith(RELEASED)
-            version = f"release {_release(variables, name)}" if released else known
-            rows.append((host, name, f"{row['active']} ({row['sub']})", version))
+            rows.append((host, row["unit"].removesuffix(".service"), f"{row['active']} ({row['sub']})", _version(variables, row["unit"])))
         urls += _backup_lines(host, variables, now)
         health = variables.get("__status_health", {})
         if "status" in health:

@@ -115,6 +115,20 @@ def test_status_shows_versions_and_urls():
     assert "https://aiko.test/health at 10.0.0.1: 200" in lines
 
 
+def test_status_asks_a_container_and_not_the_package_beside_it():
+    """Hosts with containers may have PostgreSQL's package to prove backups with; the node exporter is a package everywhere."""
+    said = {"stdout": "nginx.service 1.26.3\nredis-server@cache.service registry.test/redis:7-alpine"}
+    packages = {"stdout": "postgresql-15 15.8-0+deb12u1\nprometheus-node-exporter 1.9.0-1+b4\n"}
+    states = dict.fromkeys(("nginx.service", "postgresql@15-main.service", "redis-server@cache.service", "prometheus-node-exporter.service",
+                            "aiko-beat.service"), "active")
+    lines = status.status_table(
+        {"one": host(states, aiko_runtime="container", __status_containers=said, __status_packages=packages)}, ["one"])
+    assert {line.split()[1]: line.split()[4:] for line in lines[1:]} == {
+        "nginx": ["1.26.3"], "postgresql@15-main": [], "redis-server@cache": ["registry.test/redis:7-alpine"],
+        "prometheus-node-exporter": ["1.9.0-1"], "aiko-beat": ["release", "abc123"],
+    }  # fmt: skip
+
+
 def test_status_is_content_with_a_host_that_is_well():
     """The idle slot and finished checks are no alarm: one that always rings is not heard."""
     assert status.status_problems({"one": host(GOOD, {"status": 200})}, ["one"]) == []
