@@ -67,6 +67,7 @@ def test_an_image_with_another_pgbackrest_is_refused(refused, app):
     """Two versions do not speak with each other, so that the write-ahead log would fill the disk just as well."""
     image = "registry.test/postgres:17-other"
     app.check_output("printf '#!/bin/sh\\necho pgBackRest 1.0\\n' >/root/pgbackrest && chmod 755 /root/pgbackrest")
-    app.check_output("printf 'FROM %s\\nCOPY pgbackrest /usr/bin/\\n' $(podman inspect postgres --format '{{.ImageName}}') >/root/Containerfile")
+    serving = app.check_output("podman inspect postgres --format '{{.ImageName}}'")
+    app.check_output("printf 'FROM %%s\\nCOPY pgbackrest /usr/bin/\\n' %s >/root/Containerfile", serving)
     app.check_output("cd /root && podman build --tag %s .", image)
     refused(image, "the host has pgBackRest 2.", "pgBackRest 1.0", "Expected: the same version")
