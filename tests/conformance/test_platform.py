@@ -107,3 +107,25 @@ def test_data_lies_where_it_is_declared(host):
 def test_no_unit_has_failed(host):
     """A unit that failed and came back is a fault that waits for the night."""
     assert host.check_output("systemctl --failed --no-legend --plain") == ""
+
+
+@pytest.mark.ledger("SY4")
+def test_systemd_does_not_give_up(host):
+    """By default it lets a service rest for good that ends five times within ten seconds, as when a host boots under load."""
+    asked = ("Id", "Type", "Restart", "RestartUSec", "StartLimitBurst", "StartLimitIntervalUSec")
+    shown = host.check_output(f"sudo systemctl show --property={','.join(asked)} 'aiko-*.service' 'nginx*.service' "
+                              "'redis-server@*.service' 'postgresql@*.service' 'prometheus*.service'")
+    units = [dict(line.split("=", 1) for line in text.splitlines()) for text in shown.split("\n\n")]
+    # Debian's PostgreSQL mends itself, and is stopped by a program that systemd would take for a failure (postgresql@.service says so).
+    lasting = [unit for unit in units if unit["Type"] != "oneshot" and "-check@" not in unit["Id"]
+               and not (unit["Type"] == "forking" and unit["Id"].startswith("postgresql"))]
+    assert any(unit["Id"] == "nginx.service" for unit in lasting) == ("proxy" in host.ansible.get_variables()["group_names"])
+    for unit in lasting:
+        assert unit["Restart"] in ("always", "on-failure"), unit
+        assert seconds(unit["RestartUSec"]) * int(unit["StartLimitBurst"]) >= seconds(unit["StartLimitIntervalUSec"]), unit
+
+
+def seconds(text: str) -> float:
+    """As systemd prints spans: 1min 30s, 100ms."""
+    units = {"min": 60, "s": 1, "ms": 0.001}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(min|ms|s)", text))
