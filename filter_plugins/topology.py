@@ -64,7 +64,7 @@ def service_names(groups: dict, services: dict, host: str, hostvars: dict, own: 
     Args:
         services: group to the list of names that its first host (or this one, if it is a member) answers to.
         own: where the services of this host are found.
-        extra: address to more names.
+        extra: address to more names; a loopback address stands for the host, as ``own`` does.
     """
     names: dict[str, list[str]] = {}
     for group, aliases in services.items():
@@ -73,7 +73,7 @@ def service_names(groups: dict, services: dict, host: str, hostvars: dict, own: 
     for other in others(groups, list(services), host):
         names.setdefault(addresses([other], hostvars)[0], []).append(other)
     for address, more in (extra or {}).items():
-        names.setdefault(address, []).extend(more)
+        names.setdefault(own if address.startswith("127.") else address, []).extend(more)
     return names
 
 

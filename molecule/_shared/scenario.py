@@ -90,7 +90,8 @@ class Scenario:
     def twins(self) -> dict[str, str]:
         """Run mode to host, where one scenario has a host for each run mode; otherwise nothing."""
         own = yaml.safe_load((self.directory / "molecule.yml").read_text())
-        container = [host["name"] for host in own["platforms"] if "containers" in host["groups"]]
+        # A run on the other release has one of them.
+        container = [host["name"] for host in own["platforms"] if "containers" in host["groups"] and host["name"] in self.names]
         foreign = [host["name"] for host in own["platforms"] if host["groups"] == ["ungrouped"]]
         native = sorted(set(self.names) - {*container, *foreign})
         return {"native": native[0], "container": container[0]} if len(container) == len(native) == 1 else {}

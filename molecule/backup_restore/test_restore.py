@@ -376,8 +376,8 @@ def kill(scenario: Scenario, host, task: str, command: str, sign: str, *words: s
         else:
             pytest.fail(f"the run ended before the task '{task}':\n{''.join(seen)[-3000:]}")
         # In brackets, so that the pattern does not find itself. The sign may be there from an earlier run.
-        host.check_output(f"until ls -d {sign} >/dev/null 2>&1 && running=$(pgrep --full '[/]aiko-restore {command}'); "
-                          "do sleep 0.02; done; kill -KILL $running")
+        look = f"ls -d {sign} >/dev/null 2>&1 && running=$(pgrep --full '[/]aiko-restore {command}')"
+        host.check_output("timeout 120 sh -c %s", f"until {look}; do sleep 0.02; done; kill -KILL $running")
     finally:
         os.killpg(play.pid, signal.SIGKILL)
         play.wait()

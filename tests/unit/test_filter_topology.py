@@ -81,10 +81,11 @@ def test_names_on_two_hosts_point_across():
 
 def test_names_of_an_operators_own_come_along():
     """A store or a mail server that only the hosts file knows must be found by containers as well."""
-    extra = {"192.0.2.9": ["store.test"], "10.0.0.1": ["files"]}
-    assert topology.service_names(TWO, SERVICES, "app", HOSTS, extra=extra) == {
-        "10.0.0.1": ["postgres", "redis", "redis-queue", "data", "files"], "127.0.0.1": ["backend", "proxy"], "192.0.2.9": ["store.test"],
-    }
+    extra = {"192.0.2.9": ["store.test"], "10.0.0.1": ["files"], "127.0.0.1": ["mail"]}
+    assert topology.service_names(TWO, SERVICES, "app", HOSTS, "10.89.61.1", extra) == {
+        "10.0.0.1": ["postgres", "redis", "redis-queue", "data", "files"], "10.89.61.1": ["backend", "proxy", "mail"],
+        "192.0.2.9": ["store.test"],
+    }  # fmt: skip
 
 
 def test_every_host_resolves_exactly_one_address_a_name():
