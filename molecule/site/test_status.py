@@ -22,6 +22,7 @@ def status(scenario):
 
 def table(text: str) -> dict[str, list[str]]:
     """Unit to what follows its state."""
+    text = re.sub(r"\x1b\[[\d;]*m", "", text)
     return {unit: words.split() for unit, words in re.findall(r"^\W*\S+ +(\S+) +active \(\w+\)(.*?)\W*$", text, re.MULTILINE)}
 
 

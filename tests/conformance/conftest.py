@@ -29,8 +29,8 @@ class Answer:
 class Site:
     """The site at an address, asked for by its name."""
 
-    def __init__(self, address: str, domain: str):
-        self.address, self.domain = address, domain
+    def __init__(self, address: str, domain: str, timeout: float = 30):
+        self.address, self.domain, self.timeout = address, domain, timeout
 
     def ask(self, method: str, path: str, *, token: str | None = None, body=None, headers=None, tls=True, host=None) -> Answer:
         """One request on a connection of its own. `body` is bytes, or anything JSON can say."""
@@ -39,7 +39,7 @@ class Site:
             headers["Authorization"] = f"Bearer {token}"
         if body is not None and not isinstance(body, bytes):
             body, headers = json.dumps(body).encode(), {**headers, "Content-Type": "application/json"}
-        connection = http.client.HTTPConnection(self.address, 443 if tls else 80, timeout=30)
+        connection = http.client.HTTPConnection(self.address, 443 if tls else 80, timeout=self.timeout)
         connection.sock = self.connect(tls)
         try:
             connection.request(method, path, body=body, headers=headers)
@@ -50,7 +50,7 @@ class Site:
 
     def hurry(self, path: str, times: int) -> list[Answer]:
         """Requests one after the other on one connection, as fast as they are answered."""
-        connection = http.client.HTTPConnection(self.address, 443, timeout=30)
+        connection = http.client.HTTPConnection(self.address, 443, timeout=self.timeout)
         connection.sock = self.connect(tls=True)
         answers = []
         try:
@@ -63,7 +63,7 @@ class Site:
         return answers
 
     def connect(self, tls: bool) -> socket.socket:
-        raw = socket.create_connection((self.address, 443 if tls else 80), timeout=30)
+        raw = socket.create_connection((self.address, 443 if tls else 80), timeout=self.timeout)
         if not tls:
             return raw
         context = ssl.create_default_context()
