@@ -8,10 +8,6 @@ from scenario import eventually
 UNITS = ["aiko-beat"]
 # What hosts with containers have for them; a rule and an address are of no version.
 THE_HOSTS = ("aiko-containers-guard", "aiko-host-address")
-BUILD = (
-    "import json, urllib.request as u; "
-    'print(json.load(u.urlopen("http://127.0.0.1:9090/api/v1/status/buildinfo"))["data"]["version"].split("+")[0])'
-)
 
 
 @pytest.fixture
@@ -38,7 +34,6 @@ def test_every_service_is_shown_with_the_version_that_runs(status, host):
         "postgresql@": "cd / && runuser -u postgres -- psql -XAtc 'SHOW server_version'",
         "redis-server@cache": "aiko-redis cache INFO server | sed -n s/redis_version://p",
         "nginx": "nginx -v 2>&1 | cut -d/ -f2",
-        "prometheus": f"python3 -c '{BUILD}'",
     }
     for unit, question in running.items():
         version = host.check_output(question).split()[0]
