@@ -35,17 +35,20 @@ def _well(row: dict) -> bool:
     return row["active"] in ("active", "reloading") or idle or waiting
 
 
-def _version(variables: dict, unit: str) -> str:
+def _version(variables: dict, unit: str, contained: dict[str, str], packages: dict[str, str]) -> str:
     """The release of the application, what a container's program says, or the version of the package."""
     name = unit.removesuffix(".service")
     if name.startswith(RELEASED):
         return f"release {_release(variables, name)}"
-    contained = dict(line.split(" ", 1) for line in (variables.get("__status_containers", {}).get("stdout") or "").splitlines())
     # A host with containers may have the packages as well, to prove backups.
     if unit in contained or (variables.get("aiko_runtime") == "container" and name != ALWAYS_A_PACKAGE):
         return contained.get(unit, "")
-    packages = _packages(variables)
     return packages.get(name) or packages.get(name.split("@")[0].split("-")[0], "")
+
+
+def _contained(variables: dict) -> dict[str, str]:
+    """Unit to the version that its container told."""
+    return dict(line.split(" ", 1) for line in (variables.get("__status_containers", {}).get("stdout") or "").splitlines())
 
 
 def _packages(variables: dict) -> dict[str, str]:
@@ -153,8 +156,10 @@ def status_table(hostvars: dict, hosts: list[str], now: float | None = None) -> 
     urls = []
     for host in hosts:
         variables = hostvars[host]
+        contained, packages = _contained(variables), _packages(variables)
         for row in _units(variables):
-            rows.append((host, row["unit"].removesuffix(".service"), f"{row['active']} ({row['sub']})", _version(variables, row["unit"])))
+            version = _version(variables, row["unit"], contained, packages)
+            rows.append((host, row["unit"].removesuffix(".service"), f"{row['active']} ({row['sub']})", version))
         urls += _backup_lines(host, variables, now)
         health = variables.get("__status_health", {})
         if "status" in health:
