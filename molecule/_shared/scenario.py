@@ -195,11 +195,11 @@ def unit_property(host, unit: str, name: str) -> str:
 
 
 def process(host, unit: str) -> str:
-    """The process of a service; where that is a container, the one inside, as its supervisor is the unit's own. "0" for none."""
+    """The process of a service, once it has one; where that is a container, the one inside, as its supervisor is the unit's own."""
     if unit_property(host, unit, "SourcePath").endswith(".container"):
-        found = host.run("podman ps --filter label=PODMAN_SYSTEMD_UNIT=%s.service --format '{{.Pid}}'", unit.removesuffix(".service"))
-        return found.stdout.strip() or "0"
-    return unit_property(host, unit, "MainPID")
+        label = f"PODMAN_SYSTEMD_UNIT={unit.removesuffix('.service')}.service"
+        return eventually(lambda: host.check_output("podman ps --filter label=%s --format '{{.Pid}}'", label), f"{unit} has a container", 60)
+    return eventually(lambda: unit_property(host, unit, "MainPID").removeprefix("0"), f"{unit} has a process", 60)
 
 
 def assert_closed_in(host, unit: str) -> None:

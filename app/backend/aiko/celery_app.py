@@ -105,6 +105,13 @@ def _worker_gives_signs_of_life(**_: Any) -> None:
     celery.steps["consumer"].add(Heartbeat)
 
 
+@signals.worker_init.connect
+def _broken_worker_ends(**_: Any) -> None:
+    from aiko.broken import EndWhenBroken
+
+    celery.steps["worker"].add(EndWhenBroken)
+
+
 @signals.beat_init.connect
 def _beat_gives_signs_of_life(**_: Any) -> None:
     from aiko.pulse import beat_sent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 import urllib.request
@@ -87,6 +88,40 @@ def test_killed_worker_hands_its_tasks_back(quick: dict[str, str], tmp_path: Pat
     assert effects(keys) < len(keys)
     with processes.worker(quick, tmp_path / "second"):
         servers.wait_for(lambda: effects(keys) == len(keys), 45, "all effects")
+
+
+def result_pipes(parent: int, child: int) -> list[str]:
+    """Return the pipes a process of the pool writes to and its parent reads from, as paths that can be written to."""
+
+    def ends(pid: int, how: int) -> dict[str, str]:
+        found = {}
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                flags = int(re.search(r"flags:\s+(\d+)", Path(f"/proc/{pid}/fdinfo/{path.name}").read_text())[1], 8)
+                if os.readlink(path).startswith("pipe:") and flags & os.O_ACCMODE == how:
+                    found[os.readlink(path)] = str(path)
+        return found
+
+    read = ends(parent, os.O_RDONLY)
+    return [path for pipe, path in ends(child, os.O_WRONLY).items() if pipe in read]
+
+
+@pytest.mark.ledger("CE3")
+def test_a_broken_worker_ends(quick: dict[str, str], tmp_path: Path) -> None:
+    """Half a result in a pipe: Celery gives up, waits for the other half, and nothing would ever start a new worker."""
+    from aiko.tasks.probe import sleep
+
+    with processes.worker(quick, tmp_path / "log") as worker:
+        sleep.apply_async(args=(60,), soft_time_limit=60, time_limit=60)
+        servers.wait_for(lambda: "received" in worker.output(), 10, "a task in hand")
+        begun = time.monotonic()
+        for child in worker.children():
+            for pipe in result_pipes(worker.pid, child):
+                # A length, as many bytes that are no result, and the length of one that never comes.
+                Path(pipe).write_bytes(b"\0\0\0\4" b"\0\0\0\0" b"\0\1\0\0")
+        servers.wait_for(lambda: "Unrecoverable error" in worker.output(), 10, "the worker giving up")
+        assert worker.popen.wait(20) == 1
+        assert time.monotonic() - begun > 9, "tasks had no time to end"
 
 
 @pytest.mark.ledger("CE3")
