@@ -45,6 +45,14 @@ class QoS(redis.QoS):
         else:
             super().append(message, delivery_tag)
 
+    def restore_unacked(self, client: Any = None) -> Any:
+        """Hand back what was not acknowledged; without a way to Redis, nothing: others take it when its time is over."""
+        if self.channel.connection.client is None and self.channel._pool is None:
+            # Kombu would ask the connection that is gone for its host, and Celery would end the worker for that.
+            log.warning("%d tasks wait for the visibility timeout: their connection is gone", len(self._delivered))
+            return self._delivered.clear()
+        return super().restore_unacked(client)
+
 
 class Channel(redis.Channel):
     """Kombu's channel; safe for a consumer of one queue, as every pool is. One of several gets kombu's own BRPOP."""

@@ -146,6 +146,20 @@ def test_an_unacknowledged_message_goes_back(place, server, consumer):
 
 
 @pytest.mark.ledger("CE3")
+def test_a_channel_closes_after_its_connection(place, server, consumer, caplog):
+    """Redis restarted, and the worker has given the connection up before the channel: it must connect again, not end."""
+    channel = consumer()
+    publish(place, "noted")
+    wait(channel)
+    channel._brpop_read()
+    channel.connection.client = None
+    channel._disconnect_pools()
+    channel.close()
+    assert "1 tasks wait for the visibility timeout" in caplog.text
+    assert (server.llen(QUEUE), server.hlen("unacked")) == (0, 1)
+
+
+@pytest.mark.ledger("CE3")
 def test_a_full_redis_hands_out_nothing_and_ends_no_worker(place, server, consumer, caplog):
     """What it handed out could not be acknowledged; a worker that died of that would be started again for ever."""
     channel = consumer()
