@@ -198,8 +198,10 @@ def process(host, unit: str) -> str:
     """The process of a service, once it has one; where that is a container, the one inside, as its supervisor is the unit's own."""
     if unit_property(host, unit, "SourcePath").endswith(".container"):
         label = f"PODMAN_SYSTEMD_UNIT={unit.removesuffix('.service')}.service"
-        return eventually(lambda: host.check_output("podman ps --filter label=%s --format '{{.Pid}}'", label), f"{unit} has a container", 60)
-    return eventually(lambda: unit_property(host, unit, "MainPID").removeprefix("0"), f"{unit} has a process", 60)
+        ask = lambda: host.check_output("podman ps --filter label=%s --format '{{.Pid}}'", label)  # noqa: E731
+    else:
+        ask = lambda: unit_property(host, unit, "MainPID").removeprefix("0")  # noqa: E731
+    return eventually(ask, f"{unit} has a process", 60)
 
 
 def assert_closed_in(host, unit: str) -> None:

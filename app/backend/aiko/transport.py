@@ -46,7 +46,7 @@ class QoS(redis.QoS):
             super().append(message, delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> Any:
-        """Hand back what was not acknowledged; without a way to Redis, nothing: others take it when its time is over."""
+        """Hand back what was not acknowledged; without a way to Redis nothing: others take it when it is due."""
         if self.channel.connection.client is None and self.channel._pool is None:
             # Kombu would ask the connection that is gone for its host, and Celery would end the worker for that.
             log.warning("%d tasks wait for the visibility timeout: their connection is gone", len(self._delivered))

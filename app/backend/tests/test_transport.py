@@ -147,7 +147,7 @@ def test_an_unacknowledged_message_goes_back(place, server, consumer):
 
 @pytest.mark.ledger("CE3")
 def test_a_channel_closes_after_its_connection(place, server, consumer, caplog):
-    """Redis restarted, and the worker has given the connection up before the channel: it must connect again, not end."""
+    """Redis restarted, and the worker has given up the connection before the channel: it must go on, not end."""
     channel = consumer()
     publish(place, "noted")
     wait(channel)
