@@ -198,7 +198,8 @@ def process(host, unit: str) -> str:
     """The process of a service, once it has one; where that is a container, the one inside, as its supervisor is the unit's own."""
     if unit_property(host, unit, "SourcePath").endswith(".container"):
         label = f"PODMAN_SYSTEMD_UNIT={unit.removesuffix('.service')}.service"
-        ask = lambda: host.check_output("podman ps --filter label=%s --format '{{.Pid}}'", label)  # noqa: E731
+        # Not all that is listed at its beginning needs to be there at its end, and then it fails.
+        ask = lambda: host.run("podman ps --filter label=%s --format '{{.Pid}}'", label).stdout.strip()  # noqa: E731
     else:
         ask = lambda: unit_property(host, unit, "MainPID").removeprefix("0")  # noqa: E731
     return eventually(ask, f"{unit} has a process", 60)
