@@ -196,12 +196,15 @@ def unit_property(host, unit: str, name: str) -> str:
 
 def process(host, unit: str) -> str:
     """The process of a service, once it has one; where that is a container, the one inside, as its supervisor is the unit's own."""
-    if unit_property(host, unit, "SourcePath").endswith(".container"):
-        label = f"PODMAN_SYSTEMD_UNIT={unit.removesuffix('.service')}.service"
-        # Not all that is listed at its beginning needs to be there at its end, and then it fails.
-        ask = lambda: host.run("podman ps --filter label=%s --format '{{.Pid}}'", label).stdout.strip()  # noqa: E731
-    else:
-        ask = lambda: unit_property(host, unit, "MainPID").removeprefix("0")  # noqa: E731
+    contained = unit_property(host, unit, "SourcePath").endswith(".container")
+
+    def ask() -> str:
+        if not contained:
+            return unit_property(host, unit, "MainPID").removeprefix("0")
+        # It fails where a container goes while it lists them.
+        found = host.run("podman ps --filter label=PODMAN_SYSTEMD_UNIT=%s.service --format '{{.Pid}}'", unit.removesuffix(".service"))
+        return found.stdout.strip()
+
     return eventually(ask, f"{unit} has a process", 60)
 
 
