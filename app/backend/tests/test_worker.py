@@ -9,10 +9,12 @@ import signal
 import time
 import urllib.request
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from sqlalchemy import text
 
 from tests.samples import ENGLISH
@@ -41,16 +43,18 @@ def metrics(port: int) -> str:
 
 
 @pytest.fixture
-def quick(app: Any, settings: dict[str, str]) -> dict[str, str]:
-    """Settings with limits scaled down to seconds."""
+def quick(app: Any, settings: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Settings with limits scaled down to seconds; no task of one test comes back in another."""
     from aiko.celery_app import celery
 
     celery.control.purge()
-    return settings | {
+    yield settings | {
         "CELERY_TASK_TIME_LIMIT": "4",
         "CELERY_TASK_SOFT_TIME_LIMIT": "2",
         "CELERY_VISIBILITY_TIMEOUT": "5",
     }
+    celery.control.purge()
+    redis.Redis.from_url(settings["CELERY_BROKER_URL"]).delete("unacked", "unacked_index")
 
 
 @pytest.mark.ledger("CE3")
@@ -118,7 +122,7 @@ def test_a_broken_worker_ends(quick: dict[str, str], tmp_path: Path) -> None:
         for child in worker.children():
             for pipe in result_pipes(worker.pid, child):
                 # A length, as many bytes that are no result, and the length of one that never comes.
-                Path(pipe).write_bytes(b"\0\0\0\4" b"\0\0\0\0" b"\0\1\0\0")
+                Path(pipe).write_bytes(b"\0\0\0\4\0\0\0\0\0\1\0\0")
         servers.wait_for(lambda: "Unrecoverable error" in worker.output(), 10, "the worker giving up")
         assert worker.popen.wait(20) == 1
         assert time.monotonic() - begun > 9, "tasks had no time to end"
@@ -217,8 +221,6 @@ def test_limits_recycling_and_metrics(quick: dict[str, str], tmp_path: Path) -> 
 @pytest.mark.ledger("CE2")
 def test_queues(quick: dict[str, str], app: Any, tmp_path: Path, person: Any) -> None:
     """Routes lead into the right queues, and a worker of another queue leaves them alone."""
-    import redis
-
     from aiko.celery_app import celery
 
     broker = redis.Redis.from_url(quick["CELERY_BROKER_URL"])
