@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 import yaml
-from scenario import assert_closed_in, eventually, process
+from scenario import assert_closed_in, eventually, process, unit_property
 
 UNITS = ["prometheus-alertmanager", "smtp-sink"]
 # The lab's mail server speaks no TLS; what happens where that is wanted has a test of its own.
@@ -105,6 +105,7 @@ def test_silences_survive_a_kill(host, fire, mails):
     before = process(host, "prometheus-alertmanager")
     # The state is written at the end and every fifteen minutes.
     host.check_output("systemctl restart prometheus-alertmanager")
+    assert unit_property(host, "prometheus-alertmanager", "MainPID") != "0"
     assert process(host, "prometheus-alertmanager") != before
     eventually(lambda: "quiet" in host.run("amtool silence query").stdout, "the silence is still there", 30)
     silenced, other = fire(instance="quiet"), fire(instance="loud")

@@ -304,10 +304,10 @@ def test_old_releases_go_and_the_serving_one_stays(host):
 @pytest.mark.ledger("OP6")
 def test_killed_service_and_rebooted_host_come_back(host, host_name, get, scenario):
     """Nobody is there at night."""
-    slot = unit(host)
-    before = scenarios.process(host, slot)
+    serving = unit(host)
+    before = scenarios.process(host, serving)
     host.check_output(f"kill -9 {before}")
-    eventually(lambda: scenarios.process(host, slot) != before and get("/health/ready")[0] == 200, "the service comes back")
+    eventually(lambda: scenarios.process(host, serving) != before and get("/health/ready")[0] == 200, "the service comes back")
     scenario.lab("reboot", host_name)
     eventually(lambda: get("/health/ready")[0] == 200, "the service is back after a reboot", 60, every=0.5)
     assert len([slot for slot in ("blue", "green") if host.service(f"aiko-backend@{slot}").is_running]) == 1

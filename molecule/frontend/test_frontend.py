@@ -237,7 +237,7 @@ def test_half_a_release_is_built_anew(host, converge):
 @pytest.mark.ledger("OP6")
 def test_killed_server_comes_back(host):
     """Nobody is there at night."""
-    slot = unit(host)
-    before = scenarios.process(host, slot)
+    serving = unit(host)
+    before = scenarios.process(host, serving)
     host.check_output(f"kill -9 {before}")
-    eventually(lambda: scenarios.process(host, slot) != before and re.match("[a-z]", get(host)["mood"]), "the server comes back")
+    eventually(lambda: scenarios.process(host, serving) != before and re.match("[a-z]", get(host)["mood"]), "the server comes back")
